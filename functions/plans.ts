@@ -1,0 +1,10 @@
+import { catalog } from '../shared/catalog.ts'
+import { topUpOffer } from '../shared/domain/plan.ts'
+import { publicEndpoint } from '../shared/http/endpoint.ts'
+import { answer } from '../shared/http/problem.ts'
+
+/** `GET /v1/plans`: what is sold, to anyone. */
+export const handler = publicEndpoint(async () => {
+  const plans = Object.entries(catalog.plans).map(([plan, described]) => ({ plan, ...described }))
+  return answer(200, { plans, topUp: topUpOffer() })
+})

@@ -1,0 +1,60 @@
+/**
+ * Every route of the API as plain data: the stack, the local gateway and the access tests all read this list.
+ *
+ * `access` is what the JWT authorizer demands before a function runs. `signed-in` routes decide the rest
+ * themselves, because who may depends on the caller's workspace and role.
+ */
+export interface Route {
+  method: 'GET' | 'POST' | 'PUT'
+  path: `/v1/${string}`
+  /** Names `functions/<name>.ts`. */
+  function: string
+  access: 'public' | 'signed-in' | { scope: string }
+}
+
+export const routes: readonly Route[] = [
+  { method: 'GET', path: '/v1/plans', function: 'plans', access: 'public' },
+  {
+    method: 'GET',
+    path: '/v1/workspaces/{workspaceId}/meter',
+    function: 'meter',
+    access: 'signed-in',
+  },
+  {
+    method: 'POST',
+    path: '/v1/workspaces/{workspaceId}/consume',
+    function: 'consume',
+    access: { scope: 'tokens:consume' },
+  },
+  {
+    method: 'POST',
+    path: '/v1/workspaces/{workspaceId}/purchases',
+    function: 'start-purchase',
+    access: 'signed-in',
+  },
+  {
+    method: 'GET',
+    path: '/v1/workspaces/{workspaceId}/purchases/{purchaseId}',
+    function: 'get-purchase',
+    access: 'signed-in',
+  },
+  {
+    method: 'GET',
+    path: '/v1/workspaces/{workspaceId}/activity',
+    function: 'activity',
+    access: 'signed-in',
+  },
+  {
+    method: 'POST',
+    path: '/v1/workspaces/{workspaceId}/grants',
+    function: 'grant',
+    access: { scope: 'tokens:grant' },
+  },
+  {
+    method: 'PUT',
+    path: '/v1/workspaces/{workspaceId}',
+    function: 'put-workspace',
+    access: { scope: 'tokens:manage' },
+  },
+  { method: 'POST', path: '/v1/stripe/webhook', function: 'stripe-webhook', access: 'public' },
+]

@@ -1,0 +1,294 @@
+import type { PlanId } from '../catalog.ts'
+import {
+  entryId,
+  type GrantEntry,
+  type LedgerEntry,
+  type PaymentEntry,
+  type PlanEntry,
+  type ResetEntry,
+  type UsageEntry,
+} from './entry.ts'
+import { dayOf, type Period, periodOf, startOf } from './period.ts'
+import { planOf } from './plan.ts'
+import { isPaid, type Purchase, type Standing, settled } from './purchase.ts'
+import type { Refusal } from './refusal.ts'
+import { rolledOver, topUpsLeftOf, topUpsMax, usedOf, type Workspace } from './workspace.ts'
+
+/**
+ * One atomic change of a workspace's tokens, as data: the entry that records it, the conditions under which
+ * the amounts in it are right, and the change itself. Building one decides nothing; the write does.
+ */
+export interface Movement<Entry extends LedgerEntry = LedgerEntry> {
+  entry: Entry
+  when: Conditions
+  /** Amounts to add to what is stored, negative to take. */
+  add: { quota?: number; topUps?: number; balance?: number; day?: { day: string; tokens: number } }
+  /** Values to store as they are; a field present but undefined is removed. */
+  set: Partial<Workspace>
+  also?: PurchaseChange
+}
+
+export interface Conditions {
+  /** The workspace does not exist yet. */
+  absent?: true
+  balanceAtLeast?: number
+  topUpsAtMost?: number
+  /** Each of these fields is still as it was read. */
+  asRead?: Partial<Workspace>
+}
+
+/** A purchase to store in the same transaction, if it is still at the version it was read at. */
+export interface PurchaseChange {
+  purchase: Purchase
+  replacesVersion: number
+}
+
+/** When a movement happens, and the month and day it counts in. */
+export interface Moment {
+  at: string
+  period: Period
+  day: string
+}
+
+/**
+ * The moment by our clock, or in `period` where a workspace has already reached a later one: another
+ * clock was ahead of ours, and a period never goes back.
+ */
+export function momentOf(now: Date, period: Period = periodOf(now)): Moment {
+  const counted = period > periodOf(now) ? startOf(period) : now
+  return { at: now.toISOString(), period: periodOf(counted), day: dayOf(counted) }
+}
+
+export interface Use {
+  workspaceId: string
+  key: string
+  tokens: number
+  onShortfall: 'refuse' | 'drain'
+  member?: string
+  feature?: string
+  model?: string
+}
+
+/**
+ * Takes tokens from the balance. Without `seen` it is built blind, for the usual case where the balance is
+ * enough; after a failed condition it is built again from what the workspace turned out to hold.
+ */
+export function use(
+  { workspaceId, key, tokens, onShortfall, member, feature, model }: Use,
+  moment: Moment,
+  seen?: Workspace,
+): Movement<UsageEntry> | Refusal<'insufficient_tokens'> {
+  const short = seen !== undefined && seen.balance < tokens
+  if (short && onShortfall === 'refuse') return { refused: 'insufficient_tokens', workspace: seen }
+  const taken = short ? seen.balance : tokens
+  return {
+    entry: {
+      type: 'use',
+      ...recorded(workspaceId, entryId.use(key), moment),
+      requested: tokens,
+      taken,
+      onShortfall,
+      member,
+      feature,
+      model,
+    },
+    when: short ? { asRead: { balance: taken } } : { balanceAtLeast: tokens },
+    add: taken > 0 ? { balance: -taken, day: { day: moment.day, tokens: taken } } : {},
+    set: {},
+  }
+}
+
+export interface Grant {
+  workspaceId: string
+  key: string
+  tokens: number
+  reason: string
+  reference?: string
+  by: string
+}
+
+/** Adds tokens that an account representative gives; any plan may be given them. */
+export function grant(
+  { workspaceId, key, tokens, reason, reference, by }: Grant,
+  moment: Moment,
+  seen?: Workspace,
+): Movement<GrantEntry> | Refusal<'top_ups_limit'> {
+  if (seen && seen.topUps > topUpsMax - tokens) return { refused: 'top_ups_limit', workspace: seen }
+  return {
+    entry: {
+      type: 'grant',
+      ...recorded(workspaceId, entryId.grant(key), moment),
+      tokens,
+      reason,
+      reference,
+      by,
+    },
+    when: { topUpsAtMost: topUpsMax - tokens },
+    add: { topUps: tokens, balance: tokens },
+    set: {},
+  }
+}
+
+export interface PlanChange {
+  workspaceId: string
+  key: string
+  plan: PlanId
+  quota: number
+  by: string
+}
+
+/**
+ * Creates a workspace, or changes its plan. A quota at or above the current one applies at once and adds
+ * the difference; a smaller one waits for the reset, so nobody loses tokens they were promised this month.
+ * Naming the plan a workspace already has keeps it, and forgets a smaller one that was waiting.
+ */
+export function changePlan(
+  change: PlanChange,
+  moment: Moment,
+  seen?: Workspace,
+): Movement<PlanEntry> {
+  const { workspaceId, key, plan, quota, by } = change
+  const entry = (effect: PlanEntry['effect'], tokens: number): PlanEntry => ({
+    type: 'plan',
+    ...recorded(workspaceId, entryId.plan(key), moment),
+    plan,
+    quota,
+    effect,
+    tokens,
+    by,
+  })
+  if (!seen) {
+    return {
+      entry: entry('created', quota),
+      when: { absent: true },
+      add: {},
+      set: {
+        plan,
+        quota,
+        topUps: 0,
+        balance: quota,
+        held: 0,
+        period: moment.period,
+        days: {},
+        createdAt: moment.at,
+      },
+    }
+  }
+  const when: Conditions = { asRead: { plan: seen.plan, quota: seen.quota } }
+  if (keepsPlan(seen, change)) {
+    return { entry: entry('kept', 0), when, add: {}, set: { next: undefined } }
+  }
+  if (quota < seen.quota) {
+    return { entry: entry('waits_for_reset', 0), when, add: {}, set: { next: { plan, quota } } }
+  }
+  const more = quota - seen.quota
+  return {
+    entry: entry('applied', more),
+    when,
+    add: { quota: more, balance: more },
+    set: { plan, next: undefined },
+  }
+}
+
+/** A plan with a catalog quota is kept by its name alone: a new catalog figure waits for the reset. */
+function keepsPlan(seen: Workspace, { plan, quota }: PlanChange): boolean {
+  return (
+    plan === seen.plan && (planOf(plan).monthlyQuota !== 'per_workspace' || quota === seen.quota)
+  )
+}
+
+/**
+ * Opens a new period: at most once, and only from exactly the state it was computed from. It is dated at the
+ * period's first instant, whenever it comes to be written.
+ */
+export function reset(workspace: Workspace, to: Period): Movement<ResetEntry> {
+  const { workspaceId, plan, quota, topUps, balance, held, period, days, next } = workspace
+  const after = rolledOver(workspace, to)
+  return {
+    entry: {
+      type: 'reset',
+      workspaceId,
+      entryId: entryId.reset(to),
+      at: startOf(to).toISOString(),
+      period: to,
+      plan: after.plan,
+      quota: after.quota,
+      topUps: after.topUps,
+      closed: {
+        period,
+        quota,
+        topUps,
+        used: usedOf(workspace),
+        expired: balance + held - topUpsLeftOf(workspace),
+        days,
+      },
+    },
+    when: { asRead: { plan, quota, topUps, balance, held, period, days, next } },
+    add: {},
+    set: {
+      plan: after.plan,
+      quota: after.quota,
+      topUps: after.topUps,
+      balance: after.balance,
+      held: after.held,
+      period: after.period,
+      days: after.days,
+      next: undefined,
+    },
+  }
+}
+
+/**
+ * Brings a purchase, and the tokens it gave, to where Stripe says it should stand.
+ *
+ * Taking back never reaches below zero: what was spent stays spent, and the entry records the shortfall.
+ * A purchase credited in this same movement always has enough to take back from, for its own tokens have
+ * not been used yet; so only a later reversal depends on what the workspace holds.
+ */
+export function settle(
+  purchase: Purchase,
+  standing: Standing,
+  moment: Moment,
+  seen: Workspace,
+): Movement<PaymentEntry> | Refusal<'top_ups_limit'> {
+  const credit = isPaid(purchase.status) ? 0 : purchase.tokens
+  const more = Math.max(0, standing.reversed - purchase.reversed)
+  const dependsOnState = more > 0 && credit === 0
+  const takenBack = dependsOnState ? Math.min(more, topUpsLeftOf(seen), seen.balance) : more
+  const givenBack =
+    standing.reversed < purchase.reversed ? Math.max(0, purchase.taken - standing.reversed) : 0
+  const tokens = credit + givenBack - takenBack
+  if (seen.topUps > topUpsMax - tokens) return { refused: 'top_ups_limit', workspace: seen }
+
+  const entry: PaymentEntry = {
+    type: 'payment',
+    ...recorded(
+      purchase.workspaceId,
+      entryId.payment(purchase.purchaseId, purchase.version + 1),
+      moment,
+    ),
+    purchaseId: purchase.purchaseId,
+    status: standing.status,
+    tokens,
+    shortfall: more - takenBack,
+  }
+  return {
+    entry,
+    when: dependsOnState
+      ? { asRead: { topUps: seen.topUps, balance: seen.balance, held: seen.held } }
+      : { topUpsAtMost: topUpsMax - tokens },
+    add: tokens === 0 ? {} : { topUps: tokens, balance: tokens },
+    set: standing.customerId ? { stripeCustomerId: standing.customerId } : {},
+    also: {
+      purchase: {
+        ...settled(purchase, standing, moment.at),
+        taken: purchase.taken + takenBack - givenBack,
+      },
+      replacesVersion: purchase.version,
+    },
+  }
+}
+
+function recorded(workspaceId: string, id: string, { at, period }: Moment) {
+  return { workspaceId, entryId: id, at, period }
+}

@@ -1,0 +1,167 @@
+/**
+ * An order of tokens, from checkout to paid, refunded or disputed. It is stored before Stripe is asked, and
+ * everything Stripe is asked comes from it, so a retry asks for the same thing.
+ */
+export interface Purchase {
+  workspaceId: string
+  purchaseId: string
+  status: PurchaseStatus
+  tokens: number
+  /** Price before tax, in the currency's minor unit. */
+  amount: number
+  currency: string
+  /** Whether it was made with a live Stripe key. */
+  livemode: boolean
+  /** The buyer's return URL as requested, or the configured one. */
+  returnUrl: string
+  /** Subject of the token that ordered. */
+  by: string
+  /** The workspace's Stripe customer when the order was made. */
+  customerId?: string
+  /** Part of Stripe's idempotency key; rises only when Stripe answered with an error it would replay. */
+  attempt: number
+  /** Rises with every change; a change made from an older version is refused. */
+  version: number
+  sessionId?: string
+  checkoutUrl?: string
+  receiptUrl?: string
+  /** Tokens that Stripe's state says this purchase should lose. */
+  reversed: number
+  /** Tokens really taken back for it. */
+  taken: number
+  /** ISO 8601, UTC. */
+  createdAt: string
+  updatedAt: string
+  /** When Stripe was last asked on behalf of somebody watching. */
+  checkedAt?: string
+}
+
+export type PurchaseStatus =
+  | 'open'
+  | 'processing'
+  | 'paid'
+  | 'failed'
+  | 'expired'
+  | 'refunded'
+  | 'disputed'
+
+/** Whether the purchase has been paid for, and so credited once, whatever happened to it since. */
+export function isPaid(status: PurchaseStatus): boolean {
+  return status === 'paid' || status === 'refunded' || status === 'disputed'
+}
+
+/** Whether the buyer's part may still change it. */
+export function isUnsettled(status: PurchaseStatus): boolean {
+  return status === 'open' || status === 'processing'
+}
+
+/** What Stripe says today about a checkout session, its payment, refunds and disputes. Amounts are in minor units. */
+export interface PaymentFacts {
+  workspaceId?: string
+  purchaseId?: string
+  livemode: boolean
+  currency: string
+  status: 'open' | 'processing' | 'paid' | 'failed' | 'expired'
+  /** What was paid, tax included: refunds and disputes are measured against it. */
+  amountTotal: number
+  amountBeforeTax: number
+  /** Refunds that succeeded or are under way. */
+  amountRefunded: number
+  /** Disputes that hold the money back or were lost. */
+  amountDisputed: number
+  customerId?: string
+  receiptUrl?: string
+}
+
+/**
+ * The first fact that contradicts the purchase, or undefined. Amounts are compared once money has moved:
+ * tokens are given only for what was really paid.
+ */
+export function mismatchOf(
+  purchase: Purchase,
+  facts: PaymentFacts,
+): keyof PaymentFacts | undefined {
+  if (facts.livemode !== purchase.livemode) return 'livemode'
+  if (facts.workspaceId !== purchase.workspaceId) return 'workspaceId'
+  if (facts.purchaseId !== purchase.purchaseId) return 'purchaseId'
+  if (facts.currency !== purchase.currency) return 'currency'
+  if (facts.status === 'paid' && facts.amountBeforeTax !== purchase.amount) return 'amountBeforeTax'
+  if (isPaid(purchase.status) && facts.status !== 'paid') return 'status'
+  return undefined
+}
+
+/** Where a purchase should stand. */
+export interface Standing {
+  status: PurchaseStatus
+  reversed: number
+  customerId?: string
+  receiptUrl?: string
+}
+
+/**
+ * Where Stripe's facts put a purchase. Refunded or disputed in part, it keeps the whole tokens that the
+ * rest of the money buys, rounded down; a dispute outranks a refund in the status, as it is still open.
+ */
+export function standingOf(purchase: Purchase, facts: PaymentFacts): Standing {
+  const { customerId, receiptUrl } = facts
+  if (facts.status !== 'paid') return { status: facts.status, reversed: 0, customerId, receiptUrl }
+  const { amountTotal, amountRefunded, amountDisputed } = facts
+  const amountKept = Math.max(0, amountTotal - amountRefunded - amountDisputed)
+  const tokensKept = Number((BigInt(purchase.tokens) * BigInt(amountKept)) / BigInt(amountTotal))
+  const status = amountDisputed > 0 ? 'disputed' : amountRefunded > 0 ? 'refunded' : 'paid'
+  return { status, reversed: purchase.tokens - tokensKept, customerId, receiptUrl }
+}
+
+/** Whether the purchase is where it should be, with nothing left to write. */
+export function stands(purchase: Purchase, { status, reversed, receiptUrl }: Standing): boolean {
+  const knowsReceipt = receiptUrl === undefined || receiptUrl === purchase.receiptUrl
+  return purchase.status === status && purchase.reversed === reversed && knowsReceipt
+}
+
+/** Whether bringing the purchase to `standing` moves tokens, or only its own state. */
+export function movesTokens(purchase: Purchase, standing: Standing): boolean {
+  return (
+    isPaid(standing.status) && (!isPaid(purchase.status) || standing.reversed !== purchase.reversed)
+  )
+}
+
+/** The purchase at its new standing, one version on. Tokens taken back are the movement's to add. */
+export function settled(purchase: Purchase, standing: Standing, at: string): Purchase {
+  return {
+    ...purchase,
+    status: standing.status,
+    reversed: standing.reversed,
+    receiptUrl: standing.receiptUrl ?? purchase.receiptUrl,
+    version: purchase.version + 1,
+    updatedAt: at,
+  }
+}
+
+/** What a buyer sees of a purchase. */
+export interface PurchaseView {
+  purchaseId: string
+  status: PurchaseStatus
+  tokens: number
+  /** Tokens this purchase has given and not had taken back. */
+  credited: number
+  amount: number
+  currency: string
+  checkoutUrl?: string
+  receiptUrl?: string
+  createdAt: string
+}
+
+export function purchaseView(purchase: Purchase): PurchaseView {
+  const { purchaseId, status, tokens, taken, amount, currency, receiptUrl, createdAt } = purchase
+  return {
+    purchaseId,
+    status,
+    tokens,
+    credited: isPaid(status) ? tokens - taken : 0,
+    amount,
+    currency,
+    checkoutUrl: status === 'open' ? purchase.checkoutUrl : undefined,
+    receiptUrl,
+    createdAt,
+  }
+}

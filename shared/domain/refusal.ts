@@ -1,0 +1,38 @@
+import type { Workspace } from './workspace.ts'
+
+/** Why a request was not carried out. Each has a status in `http/problem.ts` and a section in docs/errors.md. */
+export type RefusalCode =
+  | 'insufficient_tokens'
+  | 'top_ups_limit'
+  | 'idempotency_key_reused'
+  | 'workspace_not_found'
+  | 'purchase_not_found'
+  | 'upgrade_required'
+  | 'contact_account_representative'
+  | 'admin_required'
+  | 'busy'
+
+/** A refusal is an ordinary answer and is returned; only bugs and outages are thrown. */
+export interface Refusal<Code extends RefusalCode = RefusalCode> {
+  refused: Code
+  /** The workspace as it stood, where that tells the caller what to do next. */
+  workspace?: Workspace
+}
+
+export function isRefusal(outcome: object): outcome is Refusal {
+  return 'refused' in outcome
+}
+
+/**
+ * A service we depend on did not answer. Whether it applied the request is unknown; the same call with the
+ * same key finishes the job or finds it done.
+ */
+export class Unavailable extends Error {
+  readonly service: 'dynamodb' | 'stripe' | 'secrets'
+
+  constructor(service: Unavailable['service'], cause: unknown) {
+    super(`${service} did not answer`, { cause })
+    this.name = 'Unavailable'
+    this.service = service
+  }
+}

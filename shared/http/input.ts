@@ -1,0 +1,117 @@
+import * as z from 'zod/mini'
+import { planIds, planOf, topUpOffer } from '../domain/plan.ts'
+import { movementTokensMax } from '../domain/workspace.ts'
+
+/**
+ * What callers may send. Everything is checked here, at the door, each message names the fix, and an
+ * unknown field is an error: a misspelt `onShortfall` must not change what a request means.
+ */
+
+const count = new Intl.NumberFormat('en-US')
+
+const wholeNumber = (min: number, max: number) => {
+  const error = `must be a whole number from ${count.format(min)} to ${count.format(max)}`
+  return z.int(error).check(z.minimum(min, error), z.maximum(max, error))
+}
+
+const label = (lengthMax: number) => {
+  const error = `must be text of 1 to ${lengthMax} characters without control characters`
+  return z.string(error).check(z.maxLength(lengthMax, error), z.regex(/^[^\p{Cc}]+$/u, error))
+}
+
+const oneOf = <const Value extends string>(values: readonly Value[]) =>
+  z.enum(values, `must be one of ${values.join(', ')}`)
+
+export const workspaceId = z
+  .string()
+  .check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, _ or -'))
+
+export const purchaseId = z
+  .string()
+  .check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a purchaseId as POST purchases returned it'))
+
+const keyError =
+  'must be sent, with 1 to 128 visible ASCII characters: a new one for each new action'
+export const idempotencyKey = z.string(keyError).check(z.regex(/^[\x21-\x7e]{1,128}$/, keyError))
+
+export const consumeBody = z.strictObject({
+  tokens: wholeNumber(1, movementTokensMax),
+  member: z.optional(label(128)),
+  feature: z.optional(label(128)),
+  model: z.optional(label(128)),
+  onShortfall: z._default(oneOf(['refuse', 'drain']), 'refuse'),
+})
+
+export const grantBody = z.strictObject({
+  tokens: wholeNumber(1, movementTokensMax),
+  reason: label(500),
+  reference: z.optional(label(128)),
+})
+
+export const workspaceBody = z
+  .strictObject({
+    plan: oneOf(planIds),
+    quota: z.optional(wholeNumber(0, movementTokensMax)),
+  })
+  .check((context) => {
+    const { plan, quota } = context.value
+    const perWorkspace = planOf(plan).monthlyQuota === 'per_workspace'
+    if (perWorkspace === (quota !== undefined)) return
+    const message = perWorkspace
+      ? `must be given for ${plan}, whose quota is set per workspace`
+      : `must be left out: the quota of ${plan} is set by the catalog`
+    context.issues.push({ code: 'custom', path: ['quota'], message, input: quota })
+  })
+
+/** Orders may only lead back to pages of the adopter's own. */
+export function purchaseBody(allowedOrigins: readonly string[]) {
+  const { step, min, max } = topUpOffer()
+  const amount = `must be a multiple of ${count.format(step)} from ${count.format(min)} to ${count.format(max)}`
+  const origin = `must be a URL on one of ${allowedOrigins.join(', ')}`
+  return z.strictObject({
+    tokens: z
+      .int(amount)
+      .check(z.minimum(min, amount), z.maximum(max, amount), z.multipleOf(step, amount)),
+    returnUrl: z.optional(
+      z.string(origin).check(
+        z.maxLength(2_000, 'must have at most 2,000 characters'),
+        z.refine((url) => allowedOrigins.includes(URL.parse(url)?.origin ?? ''), origin),
+      ),
+    ),
+  })
+}
+
+const numeral = (min: number, max: number, otherwise: number) =>
+  z.pipe(
+    z._default(
+      z.string().check(z.regex(/^\d{1,4}$/, `must be a whole number from ${min} to ${max}`)),
+      `${otherwise}`,
+    ),
+    z.pipe(z.transform(Number), wholeNumber(min, max)),
+  )
+
+const cursorError = 'must be the nextCursor of an earlier answer'
+
+export const activityQuery = z.strictObject({
+  months: numeral(1, 24, 1),
+  limit: numeral(1, 100, 50),
+  cursor: z.optional(
+    z.pipe(
+      z.pipe(z.string(), z.transform(decodeCursor)),
+      z.strictObject({ entryId: z.string(), listedAt: z.string() }, cursorError),
+    ),
+  ),
+})
+
+/** A cursor travels as one opaque word; the inverse of `encodeCursor`, or null for what is not one. */
+function decodeCursor(word: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(word, 'base64url').toString())
+  } catch {
+    return null
+  }
+}
+
+export function encodeCursor(cursor: object): string {
+  return Buffer.from(JSON.stringify(cursor)).toString('base64url')
+}

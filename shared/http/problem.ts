@@ -1,0 +1,148 @@
+import { type Meter, meterOf } from '../domain/meter.ts'
+import type { Role } from '../domain/plan.ts'
+import type { Refusal, RefusalCode } from '../domain/refusal.ts'
+
+/** Every error this service answers with: its status, and what is true whenever it is given. */
+const problems = {
+  invalid_request: [
+    400,
+    'The request is not valid',
+    'Nothing was changed. Mend the fields named in `errors` and send it again.',
+  ],
+  invalid_signature: [
+    400,
+    'The signature is not valid',
+    'The body was not signed by Stripe with a current secret of ours in the last five minutes. Nothing was changed.',
+  ],
+  access_token_required: [
+    401,
+    'An access token is required',
+    'This is an ID token, which says who someone is and not what they may do. Send an access token. Nothing was changed.',
+  ],
+  insufficient_tokens: [
+    402,
+    'Not enough tokens',
+    'The workspace has fewer tokens left than were asked for, and nothing was taken. See `meter` for what remains and how to get more.',
+  ],
+  forbidden: [
+    403,
+    'Not allowed',
+    'This token lacks the role or scope for this call. Nothing was changed.',
+  ],
+  admin_required: [
+    403,
+    'Only a workspace admin may do this',
+    'Nothing was charged or changed. Ask an admin of the workspace.',
+  ],
+  upgrade_required: [
+    403,
+    'This plan cannot buy tokens',
+    'Nothing was charged. Upgrade to a paid plan to buy more tokens.',
+  ],
+  contact_account_representative: [
+    403,
+    'Tokens are arranged by your account representative',
+    'Nothing was charged. Contact your account representative, who can add tokens to this workspace.',
+  ],
+  workspace_not_found: [
+    404,
+    'No such workspace',
+    'There is no workspace with this id that this token may see. Nothing was changed.',
+  ],
+  purchase_not_found: [404, 'No such purchase', 'This workspace has no purchase with this id.'],
+  top_ups_limit: [
+    409,
+    'Too many tokens for one workspace',
+    'The workspace would hold more tokens than it can. Nothing was charged or changed.',
+  ],
+  body_too_large: [
+    413,
+    'The body is too large',
+    'A body may have at most 16 KB. Nothing was changed.',
+  ],
+  idempotency_key_reused: [
+    422,
+    'The idempotency key belongs to another request',
+    'A different request was made with this key before, and stands. Nothing was changed now. Use a new key.',
+  ],
+  internal_error: [
+    500,
+    'Something went wrong on our side',
+    'Retry with the same Idempotency-Key: if the work was done, you will get its outcome and nothing happens twice.',
+  ],
+  busy: [
+    503,
+    'The workspace is too busy',
+    'Nothing was changed. Retry with the same Idempotency-Key after the time in Retry-After.',
+  ],
+  unavailable: [
+    503,
+    'A service we need did not answer',
+    'It is not known whether the work was done. Retry with the same Idempotency-Key after the time in Retry-After: nothing happens twice.',
+  ],
+} as const satisfies Record<string, readonly [status: number, title: string, detail: string]> &
+  Record<RefusalCode, unknown>
+
+export type ProblemCode = keyof typeof problems
+
+export const problemCodes = Object.keys(problems) as ProblemCode[]
+
+/** What the caller needs for the next step. */
+export interface ProblemExtras {
+  /** Which input was wrong and how to mend it: a pointer into the body, or `header/…`, `path/…`, `query/…`. */
+  errors?: { pointer: string; detail: string }[]
+  meter?: Meter
+  requested?: number
+}
+
+export interface Answer {
+  statusCode: number
+  headers: Record<string, string>
+  body: string
+}
+
+/** A problem document (RFC 9457). Its `type` leads to the code's section in docs/errors.md. */
+export function problem(code: ProblemCode, requestId: string, extras: ProblemExtras = {}): Answer {
+  const [status, title, detail] = problems[code]
+  const type = `/docs/errors.md#${code}`
+  return {
+    statusCode: status,
+    headers: {
+      'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
+      ...(status === 503 && { 'retry-after': String(retryAfterSeconds) }),
+    },
+    body: JSON.stringify({ type, title, status, detail, code, requestId, ...extras }),
+  }
+}
+
+const retryAfterSeconds = 2
+
+/** The problem document of a refusal, with the meter where the refusal says how the workspace stood. */
+export function refusal(
+  { refused, workspace }: Refusal,
+  {
+    requestId,
+    now,
+    role,
+    requested,
+  }: { requestId: string; now: Date; role?: Role; requested?: number },
+): Answer {
+  return problem(refused, requestId, {
+    requested,
+    meter: workspace && meterOf(workspace, now, role),
+  })
+}
+
+/** A result. `replayed` says that this request had been carried out before, and nothing happened now. */
+export function answer(statusCode: number, body: object, replayed = false): Answer {
+  return {
+    statusCode,
+    headers: {
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+      ...(replayed && { 'idempotent-replayed': 'true' }),
+    },
+    body: JSON.stringify(body),
+  }
+}

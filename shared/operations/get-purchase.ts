@@ -1,0 +1,35 @@
+import { isUnsettled, type Purchase } from '../domain/purchase.ts'
+import { type Refusal, Unavailable } from '../domain/refusal.ts'
+import type { StripeAccount } from '../payments/stripe.ts'
+import { signal } from '../signals.ts'
+import type { Store } from '../store/dynamodb.ts'
+import { claimCheck, readPurchase } from '../store/ledger.ts'
+import { type PurchaseRef, settlePurchase } from './settle-purchase.ts'
+
+/** The shortest time between two looks at Stripe for one purchase. */
+const checkEveryMs = 2_000
+
+/**
+ * A purchase as it stands. While the buyer's part is open it asks Stripe too, so whoever waits for their
+ * tokens sees them even if the webhook is late or lost; when Stripe does not answer, what we know must do.
+ */
+export async function getPurchase(
+  store: Store,
+  account: StripeAccount,
+  ref: PurchaseRef,
+  now: Date,
+): Promise<Purchase | Refusal<'purchase_not_found'>> {
+  const purchase = await readPurchase(store, ref.workspaceId, ref.purchaseId)
+  if (!purchase) return { refused: 'purchase_not_found' }
+  if (!isUnsettled(purchase.status)) return purchase
+  const ourTurn = await claimCheck(store, purchase, now, new Date(now.getTime() - checkEveryMs))
+  if (!ourTurn) return purchase
+  try {
+    const settled = await settlePurchase(store, account, ref, now)
+    return 'purchase' in settled ? settled.purchase : purchase
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error
+    signal('unavailable', { service: error.service })
+    return purchase
+  }
+}

@@ -1,0 +1,96 @@
+import type { GrantEntry, PaymentEntry, PlanEntry, ResetEntry } from '../domain/entry.ts'
+import { dateOf, type Period, periodOf } from '../domain/period.ts'
+import { type PurchaseView, purchaseView } from '../domain/purchase.ts'
+import type { Refusal } from '../domain/refusal.ts'
+import { asOf, usedOf, type Workspace } from '../domain/workspace.ts'
+import type { Store } from '../store/dynamodb.ts'
+import { type Listed, type ListingCursor, listByTime, readResets } from '../store/ledger.ts'
+import { readWorkspace } from '../store/workspaces.ts'
+
+export interface ActivityQuery {
+  workspaceId: string
+  /** How many months of usage, the current one first. */
+  months: number
+  /** Whether to list orders, grants, refunds, resets and plan changes too. */
+  withMoney: boolean
+  /** Entries a page, and where the page begins. */
+  limit: number
+  cursor?: ListingCursor
+}
+
+export interface Activity {
+  workspaceId: string
+  /** Newest first. A month in which nothing touched the workspace is left out. */
+  months: Month[]
+  /** Newest first. */
+  entries?: ActivityEntry[]
+  cursor?: ListingCursor
+}
+
+export interface Month {
+  period: Period
+  quota: number
+  topUps: number
+  used: number
+  /** Only days on which tokens were used, in order. */
+  days: { date: string; tokens: number }[]
+}
+
+type Shown<Entry> = Omit<Entry, 'workspaceId' | 'entryId' | 'listedAt'>
+
+export type ActivityEntry =
+  | ({ type: 'purchase'; at: string } & PurchaseView)
+  | Shown<GrantEntry>
+  | Shown<PlanEntry>
+  | Shown<PaymentEntry>
+  | (Omit<Shown<ResetEntry>, 'closed'> & { expired: number })
+
+/** What a workspace used, day by day, and for its admins what was bought, granted, taken back and reset. */
+export async function listActivity(
+  store: Store,
+  { workspaceId, months, withMoney, limit, cursor }: ActivityQuery,
+  now: Date,
+): Promise<Activity | Refusal<'workspace_not_found'>> {
+  const [workspace, resets, listing] = await Promise.all([
+    readWorkspace(store, workspaceId),
+    months > 1 ? readResets(store, workspaceId, months - 1) : [],
+    withMoney ? listByTime(store, workspaceId, limit, cursor) : undefined,
+  ])
+  if (!workspace) return { refused: 'workspace_not_found' }
+  return {
+    workspaceId,
+    months: [...openMonths(workspace, now), ...resets.map(closedMonth)].slice(0, months),
+    entries: listing?.items.map(shown),
+    cursor: listing?.cursor,
+  }
+}
+
+/** The current month, and the one before it where its reset has not been written yet. */
+function openMonths(workspace: Workspace, now: Date): Month[] {
+  const current = asOf(workspace, periodOf(now))
+  return current === workspace ? [monthOf(workspace)] : [monthOf(current), monthOf(workspace)]
+}
+
+function monthOf(workspace: Workspace): Month {
+  const { period, quota, topUps, days } = workspace
+  return { period, quota, topUps, used: usedOf(workspace), days: daysOf(period, days) }
+}
+
+function closedMonth({ closed: { period, quota, topUps, used, days } }: ResetEntry): Month {
+  return { period, quota, topUps, used, days: daysOf(period, days) }
+}
+
+function daysOf(period: Period, days: Record<string, number>): Month['days'] {
+  return Object.entries(days)
+    .map(([day, tokens]) => ({ date: dateOf(period, day), tokens }))
+    .sort((one, other) => one.date.localeCompare(other.date))
+}
+
+function shown(item: Listed): ActivityEntry {
+  if (item.type === 'purchase')
+    return { type: 'purchase', at: item.createdAt, ...purchaseView(item) }
+  const { workspaceId, entryId, listedAt, ...entry } = item
+  if (entry.type !== 'reset') return entry
+  const { closed, ...reset } = entry
+  return { ...reset, expired: closed.expired }
+}

@@ -1,0 +1,92 @@
+import { settle } from '../domain/movement.ts'
+import {
+  mismatchOf,
+  movesTokens,
+  type PaymentFacts,
+  type Purchase,
+  type Standing,
+  settled,
+  standingOf,
+  stands,
+} from '../domain/purchase.ts'
+import type { Refusal } from '../domain/refusal.ts'
+import { readFacts } from '../payments/checkout.ts'
+import type { StripeAccount } from '../payments/stripe.ts'
+import { signal } from '../signals.ts'
+import { commit } from '../store/commit.ts'
+import type { Store } from '../store/dynamodb.ts'
+import { readPurchase, replacePurchase } from '../store/ledger.ts'
+import { readWorkspace } from '../store/workspaces.ts'
+
+export interface PurchaseRef {
+  workspaceId: string
+  purchaseId: string
+}
+
+export type Settled =
+  | { purchase: Purchase }
+  /** Stripe's facts contradict the purchase; nothing was written. */
+  | { mismatch: keyof PaymentFacts | 'session'; purchase: Purchase }
+  | Refusal<'purchase_not_found' | 'busy'>
+
+/** Times the purchase is looked at: once to settle, once to see it done, and more where others settle it too. */
+const attemptsMax = 8
+
+/**
+ * Brings a purchase to where Stripe says it should stand now, and moves the difference in tokens.
+ *
+ * It looks at the state, never at what changed, so it may be called for any reason, any number of times and
+ * in any order. Throws `Unavailable` when Stripe or DynamoDB does not answer; calling again finishes the job.
+ */
+export async function settlePurchase(
+  store: Store,
+  account: StripeAccount,
+  { workspaceId, purchaseId }: PurchaseRef,
+  now: Date,
+): Promise<Settled> {
+  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+    const purchase = await readPurchase(store, workspaceId, purchaseId)
+    if (!purchase) return { refused: 'purchase_not_found' }
+    if (!purchase.sessionId) return { purchase }
+
+    const facts = await readFacts(account, purchase.sessionId)
+    const mismatch = facts ? mismatchOf(purchase, facts) : 'session'
+    if (!facts || mismatch) return { mismatch: mismatch ?? 'session', purchase }
+
+    const standing = standingOf(purchase, facts)
+    if (stands(purchase, standing)) return { purchase }
+    if (movesTokens(purchase, standing)) await moveTokens(store, purchase, standing, now)
+    else {
+      const after = settled(purchase, standing, now.toISOString())
+      await replacePurchase(store, { purchase: after, replacesVersion: purchase.version })
+    }
+  }
+  return { refused: 'busy' }
+}
+
+/**
+ * Commits the movement that brings the purchase to its standing, unless the purchase has changed since it
+ * was read. Either way the caller reads it again and sees where it stands.
+ */
+async function moveTokens(
+  store: Store,
+  purchase: Purchase,
+  standing: Standing,
+  now: Date,
+): Promise<void> {
+  const { workspaceId, purchaseId } = purchase
+  const workspace = await readWorkspace(store, workspaceId)
+  if (!workspace) throw new Error(`the workspace of purchase ${purchaseId} is gone`)
+  const outcome = await commit(store, {
+    workspaceId,
+    now,
+    seen: workspace,
+    decide: (moment, seen = workspace) => settle(purchase, standing, moment, seen),
+  })
+  if ('refused' in outcome && outcome.refused !== 'busy') {
+    throw new Error(`purchase ${purchaseId} could not be settled: ${outcome.refused}`)
+  }
+  if ('entry' in outcome && !outcome.replayed && outcome.entry.shortfall > 0) {
+    signal('reversal_shortfall', { workspaceId, purchaseId, tokens: outcome.entry.shortfall })
+  }
+}

@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto'
+import { priceOf, purchaseBarFor, type Role, topUpOffer } from '../domain/plan.ts'
+import type { Purchase } from '../domain/purchase.ts'
+import { type Refusal, Unavailable } from '../domain/refusal.ts'
+import { topUpsMax } from '../domain/workspace.ts'
+import { openCheckout } from '../payments/checkout.ts'
+import type { StripeAccount } from '../payments/stripe.ts'
+import type { Store } from '../store/dynamodb.ts'
+import { createPurchase, readPurchase, replacePurchase } from '../store/ledger.ts'
+import { readWorkspace } from '../store/workspaces.ts'
+
+export interface Order {
+  workspaceId: string
+  key: string
+  role?: Role
+  /** Subject of the buyer's token. */
+  by: string
+  tokens: number
+  returnUrl: string
+}
+
+/** Times the purchase is read again because another request for it came between. */
+const attemptsMax = 5
+
+/**
+ * Orders tokens and opens the Stripe Checkout session that sells them. Nothing is charged or credited here.
+ *
+ * The purchase's id comes from the workspace and the caller's key, and it is stored before Stripe is asked.
+ * So a retry after any failure finds the purchase, and the session if there is one already, or asks Stripe
+ * again under the same idempotency key and gets the same session. Throws `Unavailable` when Stripe or
+ * DynamoDB does not answer; the same call with the same key then finishes the job.
+ */
+export async function startPurchase(
+  store: Store,
+  account: StripeAccount,
+  order: Order,
+  now: Date,
+): Promise<{ purchase: Purchase; replayed: boolean } | Refusal> {
+  const workspace = await readWorkspace(store, order.workspaceId)
+  if (!workspace) return { refused: 'workspace_not_found' }
+  const refused = purchaseBarFor(workspace.plan, order.role)
+  if (refused) return { refused, workspace }
+  if (workspace.topUps > topUpsMax - order.tokens) return { refused: 'top_ups_limit', workspace }
+
+  const wanted = purchaseOf(order, account, workspace.stripeCustomerId, now)
+  const created = await createPurchase(store, wanted)
+  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+    const purchase = (await readPurchase(store, wanted.workspaceId, wanted.purchaseId))!
+    if (purchase.tokens !== wanted.tokens || purchase.returnUrl !== wanted.returnUrl) {
+      return { refused: 'idempotency_key_reused' }
+    }
+    if (purchase.sessionId) return { purchase, replayed: !created }
+    await findSession(store, account, purchase, now)
+  }
+  return { refused: 'busy' }
+}
+
+/**
+ * One try to give a purchase its session. It stores what it learns under the purchase's version, so of two
+ * requests that try at once only one is believed; the caller reads the purchase again to see which.
+ */
+async function findSession(
+  store: Store,
+  account: StripeAccount,
+  purchase: Purchase,
+  now: Date,
+): Promise<void> {
+  const remember = (learned: Partial<Purchase>) =>
+    replacePurchase(store, {
+      purchase: {
+        ...purchase,
+        ...learned,
+        version: purchase.version + 1,
+        updatedAt: now.toISOString(),
+      },
+      replacesVersion: purchase.version,
+    })
+  const outcome = await openCheckout(account, purchase)
+  if ('sessionId' in outcome) {
+    await remember(outcome)
+    return
+  }
+  const next = { attempt: purchase.attempt + 1 }
+  if (outcome.failed === 'customer_missing') {
+    await remember({ ...next, customerId: undefined })
+    return
+  }
+  await remember(next)
+  throw new Unavailable('stripe', outcome.cause)
+}
+
+function purchaseOf(
+  { workspaceId, key, by, tokens, returnUrl }: Order,
+  { livemode }: StripeAccount,
+  customerId: string | undefined,
+  now: Date,
+): Purchase {
+  return {
+    workspaceId,
+    purchaseId: purchaseIdOf(workspaceId, key),
+    status: 'open',
+    tokens,
+    amount: priceOf(tokens),
+    currency: topUpOffer().currency,
+    livemode,
+    returnUrl,
+    by,
+    customerId,
+    attempt: 1,
+    version: 1,
+    reversed: 0,
+    taken: 0,
+    createdAt: now.toISOString(),
+    updatedAt: now.toISOString(),
+  }
+}
+
+/** 128 bits of a digest: the same for the same workspace and key, and telling nothing of either. */
+function purchaseIdOf(workspaceId: string, key: string): string {
+  const digest = createHash('sha256').update(`${workspaceId}\n${key}`).digest()
+  return `pur_${digest.subarray(0, 16).toString('base64url')}`
+}

@@ -1,0 +1,112 @@
+import Stripe from 'stripe'
+import { answeredByStripe, asUnavailable, type StripeAccount } from './stripe.ts'
+
+/**
+ * An event is a poke: it says which purchase to look at, and nothing it says of amounts or states is used.
+ * These are the types that may change where a purchase stands.
+ */
+export const eventTypes = [
+  'checkout.session.completed',
+  'checkout.session.async_payment_succeeded',
+  'checkout.session.async_payment_failed',
+  'checkout.session.expired',
+  'refund.created',
+  'refund.updated',
+  'refund.failed',
+  'charge.refunded',
+  'charge.dispute.created',
+  'charge.dispute.updated',
+  'charge.dispute.closed',
+] as const satisfies Stripe.WebhookEndpointCreateParams.EnabledEvent[]
+
+export type Poke =
+  | { workspaceId: string; purchaseId: string }
+  /** Of a type we do not follow; about something we did not sell; from the other mode than our key's. */
+  | { ignored: 'type' | 'not_ours' | 'livemode' }
+
+/** How far a signature's time may be from ours, which bounds how long a captured delivery can be replayed. */
+const signatureToleranceSeconds = 300
+
+/** The event a delivery carries, or undefined where no secret of ours signed these bytes lately. */
+export function verifyEvent(
+  { client, webhookSecrets }: StripeAccount,
+  rawBody: Buffer,
+  signature: string,
+  now: Date,
+): Stripe.Event | undefined {
+  if (isFromTheFuture(signature, now)) return undefined
+  for (const secret of webhookSecrets) {
+    try {
+      return client.webhooks.constructEvent(
+        rawBody,
+        signature,
+        secret,
+        signatureToleranceSeconds,
+        undefined,
+        now.getTime(),
+      )
+    } catch (error) {
+      const wrongSecret = error instanceof Stripe.errors.StripeSignatureVerificationError
+      if (!wrongSecret) return undefined
+    }
+  }
+  return undefined
+}
+
+/** The library refuses old signatures only; one dated ahead would outlive its tolerance. */
+function isFromTheFuture(signature: string, now: Date): boolean {
+  const signedAtSeconds = Number(/(?:^|,)t=(\d+)/.exec(signature)?.[1])
+  return signedAtSeconds - now.getTime() / 1000 > signatureToleranceSeconds
+}
+
+/** Which purchase an event is about. Refunds and disputes are led back through their payment intent. */
+export async function pokeOf(account: StripeAccount, event: Stripe.Event): Promise<Poke> {
+  if (!eventTypes.includes(event.type as (typeof eventTypes)[number])) return { ignored: 'type' }
+  if (event.livemode !== account.livemode) return { ignored: 'livemode' }
+  const object = event.data.object as EventObject
+  const metadata =
+    object.object === 'checkout.session'
+      ? object.metadata
+      : await intentMetadata(account, object.payment_intent)
+  const { workspaceId, purchaseId } = metadata ?? {}
+  return workspaceId && purchaseId ? { workspaceId, purchaseId } : { ignored: 'not_ours' }
+}
+
+/** Our types of event carry a session, or something that was done to a payment. */
+type EventObject = Stripe.Checkout.Session | Stripe.Charge | Stripe.Refund | Stripe.Dispute
+
+/**
+ * Events of our types created from `since` up to, not including, `until` (epoch seconds), newest first, read
+ * from Stripe page by page as they are asked for.
+ */
+export async function* eventsBetween(
+  { client }: StripeAccount,
+  since: number,
+  until: number,
+): AsyncGenerator<Stripe.Event> {
+  const list = client.events.list({
+    types: [...eventTypes],
+    created: { gte: since, lt: until },
+    limit: 100,
+  })
+  try {
+    yield* list
+  } catch (error) {
+    throw asUnavailable(error)
+  }
+}
+
+async function intentMetadata(
+  { client }: StripeAccount,
+  reference: string | Stripe.PaymentIntent | null,
+): Promise<Stripe.Metadata | undefined> {
+  if (!reference) return undefined
+  const id = typeof reference === 'string' ? reference : reference.id
+  try {
+    return (await answeredByStripe(client.paymentIntents.retrieve(id))).metadata
+  } catch (error) {
+    if (error instanceof Stripe.errors.StripeError && error.code === 'resource_missing')
+      return undefined
+    throw error
+  }
+}

@@ -1,0 +1,109 @@
+import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
+import Stripe from 'stripe'
+import type { StripeConfig } from '../config.ts'
+import { Unavailable } from '../domain/refusal.ts'
+
+/** Our account at Stripe: a client with its key, and the secrets its webhooks are signed with. */
+export interface StripeAccount {
+  client: Stripe
+  livemode: boolean
+  /** One, or two while the signing secret is being rotated. */
+  webhookSecrets: readonly string[]
+}
+
+/** How long a secret is trusted before it is read again, so a rotation needs no deployment. */
+const secretAgeMaxMs = 5 * 60_000
+
+/**
+ * Reads the account's keys from Secrets Manager and keeps them fresh. Opening fails where the secret is
+ * missing, empty or malformed, so a function that could not verify a webhook never starts.
+ */
+export async function openStripe(config: StripeConfig): Promise<() => Promise<StripeAccount>> {
+  const secrets = new SecretsManagerClient({
+    maxAttempts: 3,
+    requestHandler: {
+      connectionTimeout: 1_000,
+      requestTimeout: 3_000,
+      throwOnRequestTimeout: true,
+    },
+  })
+  const load = async () => {
+    const { SecretString } = await secrets.send(
+      new GetSecretValueCommand({ SecretId: config.secretId }),
+    )
+    return accountOf(SecretString, config)
+  }
+  let account = await load()
+  let loadedAt = performance.now()
+
+  return async () => {
+    if (performance.now() - loadedAt > secretAgeMaxMs) {
+      // An outage of Secrets Manager is no reason to stop: the keys we have most likely still work.
+      account = await load().catch(() => account)
+      loadedAt = performance.now()
+    }
+    return account
+  }
+}
+
+/** Turns no answer, a rate limit or a fault of Stripe's own into `Unavailable`. */
+export async function answeredByStripe<T>(request: Promise<T>): Promise<T> {
+  try {
+    return await request
+  } catch (error) {
+    throw asUnavailable(error)
+  }
+}
+
+/** The error to throw in its place: `Unavailable` for an outage, and any other as it is. */
+export function asUnavailable(error: unknown): unknown {
+  return isOutage(error) ? new Unavailable('stripe', error) : error
+}
+
+function isOutage(error: unknown): boolean {
+  if (error instanceof Stripe.errors.StripeConnectionError) return true
+  if (!(error instanceof Stripe.errors.StripeError)) return false
+  const { statusCode } = error
+  return statusCode === undefined || statusCode >= 500 || statusCode === 429 || statusCode === 409
+}
+
+function accountOf(secret: string | undefined, { apiBase, secretId }: StripeConfig): StripeAccount {
+  const { apiKey, webhookSecrets } = parse(secret, secretId)
+  const client = new Stripe(apiKey, {
+    maxNetworkRetries: 2,
+    timeout: 8_000,
+    telemetry: false,
+    ...(apiBase && {
+      protocol: apiBase.protocol === 'http:' ? 'http' : 'https',
+      host: apiBase.hostname,
+      port: apiBase.port,
+    }),
+  })
+  return { client, livemode: /^[rs]k_live_/.test(apiKey), webhookSecrets }
+}
+
+/** Says which part is wrong, and never what was in it. */
+function parse(secret: string | undefined, secretId: string) {
+  const fail = (problem: string) => {
+    throw new Error(
+      `the secret ${secretId} ${problem}; it must be {"apiKey", "webhookSecrets": []}`,
+    )
+  }
+  let parsed: { apiKey?: unknown; webhookSecrets?: unknown } = {}
+  try {
+    parsed = JSON.parse(secret ?? '') ?? {}
+  } catch {
+    fail('is not JSON')
+  }
+  const { apiKey, webhookSecrets } = parsed
+  const filled = (value: unknown): value is string =>
+    typeof value === 'string' && value.trim() !== ''
+  if (!filled(apiKey)) return fail('has no apiKey')
+  if (!Array.isArray(webhookSecrets) || !webhookSecrets.every(filled)) {
+    return fail('has an empty or malformed webhook secret')
+  }
+  if (webhookSecrets.length === 0 || webhookSecrets.length > 2) {
+    return fail('must list one webhook secret, or two during a rotation')
+  }
+  return { apiKey, webhookSecrets: webhookSecrets as string[] }
+}

@@ -1,0 +1,62 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import type { TablesConfig } from '../config.ts'
+import { Unavailable } from '../domain/refusal.ts'
+
+/** The two tables and the client that reaches them. */
+export interface Store extends TablesConfig {
+  client: DynamoDBDocumentClient
+}
+
+/**
+ * Opens the tables. The SDK takes its region, credentials and endpoint from the environment, so another
+ * DynamoDB is a matter of `AWS_ENDPOINT_URL_DYNAMODB`.
+ *
+ * The waits are short and few: a caller with a request to answer would rather hear 503 and come back with
+ * the same key than wait out a stalled connection.
+ */
+export function openStore(tables: TablesConfig): Store {
+  const client = new DynamoDBClient({
+    maxAttempts: 3,
+    requestHandler: {
+      connectionTimeout: 1_000,
+      requestTimeout: 3_000,
+      throwOnRequestTimeout: true,
+    },
+  })
+  return {
+    ...tables,
+    client: DynamoDBDocumentClient.from(client, {
+      marshallOptions: { removeUndefinedValues: true },
+    }),
+  }
+}
+
+/** Runs a request, and turns no answer, a throttle or a fault of DynamoDB's own into `Unavailable`. */
+export async function answered<T>(request: Promise<T>): Promise<T> {
+  try {
+    return await request
+  } catch (error) {
+    throw isOutage(error) ? new Unavailable('dynamodb', error) : error
+  }
+}
+
+const throttles = new Set([
+  'ThrottlingException',
+  'ProvisionedThroughputExceededException',
+  'RequestLimitExceeded',
+])
+
+export function isThrottle(error: unknown): boolean {
+  return error instanceof Error && throttles.has(error.name)
+}
+
+/** An error without an HTTP answer never reached DynamoDB, or its answer never reached us. */
+function isOutage(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { $metadata, $fault } = error as {
+    $metadata?: { httpStatusCode?: number }
+    $fault?: string
+  }
+  return isThrottle(error) || $fault === 'server' || $metadata?.httpStatusCode === undefined
+}

@@ -1,0 +1,218 @@
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb'
+import { GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
+import type { LedgerEntry, ResetEntry, UsageEntry } from '../domain/entry.ts'
+import type { PurchaseChange } from '../domain/movement.ts'
+import type { Purchase } from '../domain/purchase.ts'
+import { answered, type Store } from './dynamodb.ts'
+import { schema } from './schema.ts'
+
+const notYetRecorded = 'attribute_not_exists(entryId)'
+const stillAtVersion = 'version = :version'
+
+/** The entry under this id as it is stored now (a consistent read), or undefined. */
+export async function readEntry(
+  store: Store,
+  workspaceId: string,
+  entryId: string,
+): Promise<LedgerEntry | undefined> {
+  const item = await readItem(store, workspaceId, entryId)
+  return item as LedgerEntry | undefined
+}
+
+/** The write that records an entry, if no entry has its id yet. */
+export function entryPut(store: Store, entry: LedgerEntry) {
+  const shelf =
+    entry.type === 'use'
+      ? { [schema.ledger.timeToLive]: expiryOf(entry.at, store.usageRetentionDays) }
+      : { [schema.ledger.byTimeIndex.sortKey]: entry.at }
+  return {
+    TableName: store.ledgerTable,
+    Item: { ...entry, ...shelf },
+    ConditionExpression: notYetRecorded,
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
+  }
+}
+
+/** The write that replaces a purchase, if it is still at the version it was read at. */
+export function purchasePut(store: Store, { purchase, replacesVersion }: PurchaseChange) {
+  return {
+    TableName: store.ledgerTable,
+    Item: purchaseItem(purchase),
+    ConditionExpression: stillAtVersion,
+    ExpressionAttributeValues: { ':version': replacesVersion },
+  }
+}
+
+/** The purchase as it is stored now (a consistent read), or undefined. */
+export async function readPurchase(
+  store: Store,
+  workspaceId: string,
+  purchaseId: string,
+): Promise<Purchase | undefined> {
+  const item = await readItem(store, workspaceId, purchaseKey(purchaseId))
+  return item as Purchase | undefined
+}
+
+/** Stores a new purchase. False where one with its id exists already. */
+export function createPurchase(store: Store, purchase: Purchase): Promise<boolean> {
+  return applied(
+    store.client.send(
+      new PutCommand({
+        TableName: store.ledgerTable,
+        Item: purchaseItem(purchase),
+        ConditionExpression: notYetRecorded,
+      }),
+    ),
+  )
+}
+
+/** Replaces a purchase on its own, where no tokens move. False where it has changed since it was read. */
+export function replacePurchase(store: Store, change: PurchaseChange): Promise<boolean> {
+  return applied(store.client.send(new PutCommand(purchasePut(store, change))))
+}
+
+/**
+ * Takes the turn to ask Stripe about a purchase that somebody is watching. False where another caller has
+ * taken it since `before`, so a page that polls, in however many tabs, costs Stripe one look at a time.
+ */
+export function claimCheck(
+  store: Store,
+  { workspaceId, purchaseId }: Purchase,
+  now: Date,
+  before: Date,
+): Promise<boolean> {
+  return applied(
+    store.client.send(
+      new UpdateCommand({
+        TableName: store.ledgerTable,
+        Key: { workspaceId, entryId: purchaseKey(purchaseId) },
+        UpdateExpression: 'SET checkedAt = :now',
+        ConditionExpression: 'attribute_not_exists(checkedAt) OR checkedAt <= :before',
+        ExpressionAttributeValues: { ':now': now.toISOString(), ':before': before.toISOString() },
+      }),
+    ),
+  )
+}
+
+/** The last `count` resets, newest first; each carries the usage per day of the month it closed. */
+export async function readResets(
+  store: Store,
+  workspaceId: string,
+  count: number,
+): Promise<ResetEntry[]> {
+  const { Items = [] } = await answered(
+    store.client.send(
+      new QueryCommand({
+        TableName: store.ledgerTable,
+        KeyConditionExpression: 'workspaceId = :workspaceId AND begins_with(entryId, :reset)',
+        ExpressionAttributeValues: { ':workspaceId': workspaceId, ':reset': 'reset#' },
+        ScanIndexForward: false,
+        Limit: count,
+      }),
+    ),
+  )
+  return Items as ResetEntry[]
+}
+
+/** Where a listing goes on: the last item of the page before. */
+export interface ListingCursor {
+  entryId: string
+  listedAt: string
+}
+
+/** What a listing holds: every kind of entry but usage, and purchases as they stand. */
+export type Listed = { listedAt: string } & (
+  | Exclude<LedgerEntry, UsageEntry>
+  | (Purchase & { type: 'purchase' })
+)
+
+/** One page of what happened in a workspace, newest first: everything but usage and holds. */
+export async function listByTime(
+  store: Store,
+  workspaceId: string,
+  limit: number,
+  cursor?: ListingCursor,
+): Promise<{ items: Listed[]; cursor?: ListingCursor }> {
+  const { Items = [], LastEvaluatedKey } = await answered(
+    store.client.send(
+      new QueryCommand({
+        TableName: store.ledgerTable,
+        IndexName: schema.ledger.byTimeIndex.name,
+        KeyConditionExpression: 'workspaceId = :workspaceId',
+        ExpressionAttributeValues: { ':workspaceId': workspaceId },
+        ScanIndexForward: false,
+        Limit: limit,
+        ExclusiveStartKey: cursor && { workspaceId, ...cursor },
+      }),
+    ),
+  )
+  return {
+    items: Items as Listed[],
+    cursor: LastEvaluatedKey && {
+      entryId: LastEvaluatedKey.entryId,
+      listedAt: LastEvaluatedKey.listedAt,
+    },
+  }
+}
+
+/** No workspace can have this id, so the cursor shares the table without ever meeting one. */
+const cursorKey = { workspaceId: '#stripe', entryId: 'cursor' }
+
+/** Up to when (epoch seconds) Stripe's events have been reconciled; undefined before the first time. */
+export async function readEventsCursor(store: Store): Promise<number | undefined> {
+  const item = await readItem(store, cursorKey.workspaceId, cursorKey.entryId)
+  return item?.reconciledUntil as number | undefined
+}
+
+export async function writeEventsCursor(store: Store, reconciledUntil: number): Promise<void> {
+  await answered(
+    store.client.send(
+      new PutCommand({ TableName: store.ledgerTable, Item: { ...cursorKey, reconciledUntil } }),
+    ),
+  )
+}
+
+async function readItem(
+  store: Store,
+  workspaceId: string,
+  entryId: string,
+): Promise<Record<string, unknown> | undefined> {
+  const { Item } = await answered(
+    store.client.send(
+      new GetCommand({
+        TableName: store.ledgerTable,
+        Key: { workspaceId, entryId },
+        ConsistentRead: true,
+      }),
+    ),
+  )
+  return Item
+}
+
+function purchaseKey(purchaseId: string): string {
+  return `purchase#${purchaseId}`
+}
+
+function purchaseItem(purchase: Purchase) {
+  return {
+    ...purchase,
+    type: 'purchase',
+    entryId: purchaseKey(purchase.purchaseId),
+    [schema.ledger.byTimeIndex.sortKey]: purchase.createdAt,
+  }
+}
+
+function expiryOf(at: string, days: number): number {
+  return Math.floor(Date.parse(at) / 1000) + days * 86_400
+}
+
+/** Whether a conditioned write was applied; other failures are thrown. */
+async function applied(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await answered(write)
+    return true
+  } catch (error) {
+    if (error instanceof ConditionalCheckFailedException) return false
+    throw error
+  }
+}

@@ -1,0 +1,12 @@
+/** Names the tables are created with and read by; `infra/tables.ts` and the store share them. */
+export const schema = {
+  workspaces: { partitionKey: 'workspaceId' },
+  ledger: {
+    partitionKey: 'workspaceId',
+    sortKey: 'entryId',
+    /** Sparse: only items that carry `listedAt` are in it, which leaves out usage, holds and the cursor. */
+    byTimeIndex: { name: 'byTime', sortKey: 'listedAt' },
+    /** Epoch seconds. Only usage entries (and, later, hold entries) carry it. */
+    timeToLive: 'expiresAt',
+  },
+} as const

@@ -1,0 +1,59 @@
+import { GetCommand, ScanCommand } from '@aws-sdk/lib-dynamodb'
+import type { Period } from '../domain/period.ts'
+import type { Workspace } from '../domain/workspace.ts'
+import { answered, type Store } from './dynamodb.ts'
+
+/** The workspace as it is stored now (a consistent read), or undefined. */
+export async function readWorkspace(
+  store: Store,
+  workspaceId: string,
+): Promise<Workspace | undefined> {
+  const { Item } = await answered(
+    store.client.send(
+      new GetCommand({
+        TableName: store.workspacesTable,
+        Key: { workspaceId },
+        ConsistentRead: true,
+      }),
+    ),
+  )
+  return Item as Workspace | undefined
+}
+
+export interface Segment {
+  segment: number
+  segments: number
+  /** The last workspace already seen; the page begins after it. */
+  startAfter?: string
+}
+
+export interface WorkspacePage {
+  workspaces: Workspace[]
+  /** Where the next page begins, or undefined at the end of the segment. */
+  startAfter?: string
+}
+
+/**
+ * One page of the workspaces of a scan segment that are still in a period before `period`. The read may be
+ * a moment old: the reset's own condition decides.
+ */
+export async function pageOfBehind(
+  store: Store,
+  { segment, segments, startAfter }: Segment,
+  period: Period,
+): Promise<WorkspacePage> {
+  const { Items = [], LastEvaluatedKey } = await answered(
+    store.client.send(
+      new ScanCommand({
+        TableName: store.workspacesTable,
+        Segment: segment,
+        TotalSegments: segments,
+        ExclusiveStartKey: startAfter === undefined ? undefined : { workspaceId: startAfter },
+        FilterExpression: '#period < :period',
+        ExpressionAttributeNames: { '#period': 'period' },
+        ExpressionAttributeValues: { ':period': period },
+      }),
+    ),
+  )
+  return { workspaces: Items as Workspace[], startAfter: LastEvaluatedKey?.workspaceId }
+}
