@@ -1,0 +1,107 @@
+import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib'
+import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
+import {
+  CorsHttpMethod,
+  HttpApi,
+  HttpMethod,
+  HttpNoneAuthorizer,
+  HttpStage,
+  LogGroupLogDestination,
+  PayloadFormatVersion,
+} from 'aws-cdk-lib/aws-apigatewayv2'
+import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers'
+import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
+import type { IFunction } from 'aws-cdk-lib/aws-lambda'
+import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs'
+import { Construct } from 'constructs'
+import { type Route, routes } from './routes.ts'
+
+export interface ApiProps {
+  issuer: string
+  audience: readonly string[]
+  allowedOrigins: readonly string[]
+  throttle: { rate: number; burst: number }
+  logRetention: RetentionDays
+  /** The function that answers a route, by the name the route gives it. */
+  functionNamed: (name: string) => IFunction
+}
+
+/** The HTTP API over `routes.ts`. A route is closed unless that list says it is public. */
+export class Api extends Construct {
+  readonly http: HttpApi
+  readonly stage: HttpStage
+  readonly accessLogs: LogGroup
+
+  constructor(scope: Construct, id: string, props: ApiProps) {
+    super(scope, id)
+    this.http = new HttpApi(this, 'Http', {
+      description: 'Token Top-up: meter, consume, buy',
+      createDefaultStage: false,
+      defaultAuthorizer: new HttpJwtAuthorizer('Issuer', props.issuer, {
+        jwtAudience: [...props.audience],
+      }),
+      corsPreflight: {
+        allowOrigins: [...props.allowedOrigins],
+        allowMethods: [...new Set(routes.map((route) => CorsHttpMethod[route.method]))],
+        allowHeaders: ['authorization', 'content-type', 'idempotency-key'],
+        // A browser hides these answers' headers from the page unless they are named here.
+        exposeHeaders: ['idempotent-replayed', 'retry-after'],
+        maxAge: Duration.hours(1),
+      },
+    })
+    this.accessLogs = new LogGroup(this, 'AccessLogs', {
+      retention: props.logRetention,
+      removalPolicy: RemovalPolicy.DESTROY,
+    })
+    this.stage = new HttpStage(this, 'Stage', {
+      httpApi: this.http,
+      autoDeploy: true,
+      throttle: { rateLimit: props.throttle.rate, burstLimit: props.throttle.burst },
+      accessLogSettings: {
+        destination: new LogGroupLogDestination(this.accessLogs),
+        format: AccessLogFormat.custom(JSON.stringify(accessLogLine)),
+      },
+    })
+    for (const route of routes) this.#add(route, props.functionNamed(route.function))
+  }
+
+  #add(route: Route, handler: IFunction): void {
+    const added = this.http.addRoutes({
+      path: route.path,
+      methods: [HttpMethod[route.method]],
+      integration: new HttpLambdaIntegration(`Integration-${route.function}`, handler, {
+        payloadFormatVersion: PayloadFormatVersion.VERSION_2_0,
+      }),
+      ...(route.access === 'public' && { authorizer: new HttpNoneAuthorizer() }),
+      ...(typeof route.access === 'object' && { authorizationScopes: [route.access.scope] }),
+    })
+    if (route.access !== 'public') return
+    for (const open of added) {
+      Validations.of(open).acknowledge({
+        id: 'AwsSolutions::AwsSolutions-APIG4',
+        reason:
+          route.function === 'stripe-webhook'
+            ? 'Stripe has no JWT to send. It signs the body, and the function checks that first.'
+            : 'The price list is public: a visitor reads it before there is anyone to sign in.',
+      })
+    }
+  }
+}
+
+/**
+ * Variables of the request's outcome and of its route only. No header and no query string is logged, so
+ * that neither a bearer token nor a signature can end up in the log.
+ */
+const accessLogLine = {
+  time: '$context.requestTime',
+  requestId: '$context.requestId',
+  ip: '$context.identity.sourceIp',
+  routeKey: '$context.routeKey',
+  path: '$context.path',
+  status: '$context.status',
+  responseBytes: '$context.responseLength',
+  latencyMs: '$context.responseLatency',
+  integrationLatencyMs: '$context.integrationLatency',
+  integrationError: '$context.integrationErrorMessage',
+  authorizerError: '$context.authorizer.error',
+} as const

@@ -1,0 +1,76 @@
+import { App, CfnOutput, Stack, Validations } from 'aws-cdk-lib'
+import { ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
+import { type ITopic, Topic } from 'aws-cdk-lib/aws-sns'
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions'
+import { AwsSolutionsChecks } from 'cdk-nag'
+import { TokenTopUp } from './token-top-up.ts'
+
+/**
+ * The service as a stack of its own, configured by CDK context: `-c issuer=…` on the command line, or
+ * `context` in cdk.json. Lists may be written with commas. Products with a CDK app of their own use the
+ * `TokenTopUp` construct instead.
+ */
+const app = new App()
+const stack = new Stack(app, text('stackName') ?? 'TokenTopUp', {
+  description: 'Meters AI tokens per workspace and sells top-ups through Stripe',
+})
+const service = new TokenTopUp(stack, 'Service', {
+  issuer: needed('issuer', 'https://your-tenant.example.com/', text),
+  audience: needed('audience', 'token-top-up', list),
+  workspaceClaim: text('workspaceClaim'),
+  roleClaim: text('roleClaim'),
+  adminRoles: list('adminRoles'),
+  memberRoles: list('memberRoles'),
+  allowedOrigins: needed('allowedOrigins', 'https://app.example.com', list),
+  returnUrl: text('returnUrl'),
+  stripeSecret: Secret.fromSecretNameV2(
+    stack,
+    'StripeSecret',
+    text('stripeSecretName') ?? 'token-top-up/stripe',
+  ),
+  stripeApiBase: text('stripeApiBase'),
+  alarmTopic: alarmTopic(text('alarmEmail')),
+})
+new CfnOutput(stack, 'ApiUrl', { value: service.apiUrl })
+new CfnOutput(stack, 'WebhookUrl', {
+  value: `${service.apiUrl}/v1/stripe/webhook`,
+  description: 'Register this address in Stripe, then store its signing secret',
+})
+Validations.of(app).addPlugins(new AwsSolutionsChecks(app))
+
+function text(name: string): string | undefined {
+  const value: unknown = app.node.tryGetContext(name)
+  return value === undefined || value === '' ? undefined : String(value)
+}
+
+function list(name: string): string[] | undefined {
+  const value: unknown = app.node.tryGetContext(name)
+  const parts = Array.isArray(value) ? value.map(String) : text(name)?.split(',')
+  return parts?.map((part) => part.trim())
+}
+
+/** A stack trace would bury the one line that helps. */
+function needed<Value>(
+  name: string,
+  example: string,
+  read: (name: string) => Value | undefined,
+): Value {
+  const value = read(name)
+  if (value !== undefined) return value
+  console.error(`Token Top-up needs to know its ${name}: add -c ${name}=${example}`)
+  process.exit(1)
+}
+
+function alarmTopic(email: string | undefined): ITopic | undefined {
+  if (!email) return undefined
+  const topic = new Topic(stack, 'AlarmTopic', { enforceSSL: true })
+  // The policy that enforces TLS replaces the default one, which let CloudWatch in.
+  topic.grantPublish(
+    new ServicePrincipal('cloudwatch.amazonaws.com', {
+      conditions: { StringEquals: { 'aws:SourceAccount': stack.account } },
+    }),
+  )
+  topic.addSubscription(new EmailSubscription(email))
+  return topic
+}

@@ -1,0 +1,112 @@
+import type { SignalName } from '../shared/signals.ts'
+
+/**
+ * Every function as plain data: what it may touch, what it is told, what it may report. The roles, the
+ * environments and the metric filters are made from this list, so a right is granted here or nowhere.
+ */
+export interface FunctionSpec {
+  /** Actions on the workspaces table, without the `dynamodb:` prefix. */
+  workspaces?: readonly TableAction[]
+  /** Actions on the ledger table. */
+  ledger?: readonly TableAction[]
+  /** Actions on the ledger's index by time. */
+  ledgerByTime?: readonly TableAction[]
+  /** Told which JWT claims carry the workspace and the role. */
+  claims?: true
+  /** Told which secret holds the Stripe keys, and may read it. */
+  stripe?: true
+  /** Told where a buyer may be sent back to. */
+  checkout?: true
+  /** Started by a schedule, so it runs asynchronously and its failures need a place to go. */
+  scheduled?: { maxEventAgeMinutes: number }
+  /** May invoke itself, to go on where its time ran out. */
+  continuesItself?: true
+  /** Told how fast it may go, so that it leaves room for others. */
+  paced?: true
+  timeoutSeconds: number
+  /** The signals it may log. A metric filter reads each of them from its log group, and no others. */
+  signals: readonly SignalName[]
+}
+
+export type TableAction = 'GetItem' | 'PutItem' | 'UpdateItem' | 'Query' | 'Scan'
+
+const answersRequests = {
+  // Under the 29 s at which an HTTP API stops waiting, so that a slow answer is ours to give.
+  timeoutSeconds: 25,
+  signals: ['unavailable', 'internal_error'],
+} satisfies Partial<FunctionSpec>
+
+const readsWorkspaces = { workspaces: ['GetItem'], claims: true } satisfies Partial<FunctionSpec>
+
+/** A movement updates the workspace and puts its ledger entry; both are read back when it was refused. */
+const movesTokens = {
+  workspaces: ['GetItem', 'UpdateItem'],
+  ledger: ['GetItem', 'PutItem'],
+} satisfies Partial<FunctionSpec>
+
+/** Settling also replaces the purchase, which the ledger's table holds, so it needs no other right there. */
+const settlesPurchases = { ...movesTokens, stripe: true } satisfies Partial<FunctionSpec>
+
+const specs = {
+  plans: answersRequests,
+  meter: { ...answersRequests, ...readsWorkspaces },
+  consume: { ...answersRequests, ...movesTokens, claims: true },
+  'start-purchase': {
+    ...answersRequests,
+    ...readsWorkspaces,
+    ledger: ['GetItem', 'PutItem'],
+    stripe: true,
+    checkout: true,
+  },
+  'get-purchase': {
+    ...answersRequests,
+    ...settlesPurchases,
+    // The update marks the purchase as just looked at, so that a page that polls asks Stripe seldom.
+    ledger: ['GetItem', 'PutItem', 'UpdateItem'],
+    claims: true,
+    signals: [...answersRequests.signals, 'reversal_shortfall'],
+  },
+  activity: {
+    ...answersRequests,
+    ...readsWorkspaces,
+    ledger: ['Query'],
+    ledgerByTime: ['Query'],
+  },
+  grant: { ...answersRequests, ...movesTokens, claims: true },
+  'put-workspace': { ...answersRequests, ...movesTokens, claims: true },
+  'stripe-webhook': {
+    ...answersRequests,
+    ...settlesPurchases,
+    signals: [
+      ...answersRequests.signals,
+      'webhook_mismatch',
+      'webhook_unknown',
+      'webhook_rejected',
+      'reversal_shortfall',
+    ],
+  },
+  reconcile: {
+    ...settlesPurchases,
+    // A run that could not start before the next one is due has nothing left to do.
+    scheduled: { maxEventAgeMinutes: 15 },
+    timeoutSeconds: 10 * 60,
+    signals: ['webhook_mismatch', 'webhook_unknown', 'reversal_shortfall', 'reconcile_failed'],
+  },
+  reset: {
+    ...movesTokens,
+    workspaces: ['Scan', 'GetItem', 'UpdateItem'],
+    // Six hours, the longest Lambda keeps an event: a late sweep is as good as a punctual one.
+    scheduled: { maxEventAgeMinutes: 6 * 60 },
+    continuesItself: true,
+    paced: true,
+    timeoutSeconds: 15 * 60,
+    signals: ['reset_item_failed'],
+  },
+} satisfies Record<string, FunctionSpec>
+
+/** Each names `functions/<name>.ts`. */
+export type FunctionName = keyof typeof specs
+
+export const functions: Readonly<Record<FunctionName, FunctionSpec>> = specs
+
+export const functionNames = Object.keys(specs) as FunctionName[]

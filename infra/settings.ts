@@ -1,0 +1,183 @@
+import { RemovalPolicy, Token } from 'aws-cdk-lib'
+import { RetentionDays } from 'aws-cdk-lib/aws-logs'
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager'
+import type { ITopic } from 'aws-cdk-lib/aws-sns'
+import type { FunctionName } from './functions.ts'
+
+export interface TokenTopUpProps {
+  /** The `iss` claim of your access tokens, to the letter: Auth0's ends in a slash, Clerk's does not. */
+  issuer: string
+
+  /** Values of the `aud` claim to accept; one of them must be in the token. */
+  audience: readonly string[]
+
+  /**
+   * The claim that names a person's workspace.
+   * @default 'workspace_id'
+   */
+  workspaceClaim?: string
+
+  /**
+   * The claim that carries a person's role in the workspace.
+   * @default 'role'
+   */
+  roleClaim?: string
+
+  /**
+   * Values of the role claim that may buy, such as `org:admin`.
+   * @default ['admin']
+   */
+  adminRoles?: readonly string[]
+
+  /**
+   * Values of the role claim that may look at the meter.
+   * @default ['member']
+   */
+  memberRoles?: readonly string[]
+
+  /**
+   * Origins of your web pages, such as `https://app.example.com`. They may call the API from a browser, and
+   * buyers may return to them.
+   */
+  allowedOrigins: readonly string[]
+
+  /**
+   * Where a buyer goes after Checkout when the purchase names no page of its own. It must be on an
+   * allowed origin.
+   * @default - the first allowed origin
+   */
+  returnUrl?: string
+
+  /** Holds `{"apiKey": "sk_…", "webhookSecrets": ["whsec_…"]}`; during a rotation, two webhook secrets. */
+  stripeSecret: ISecret
+
+  /**
+   * Another server to talk to in place of Stripe's, for tests.
+   * @default - api.stripe.com
+   */
+  stripeApiBase?: string
+
+  /**
+   * How many parts of the workspaces table the monthly reset sweeps side by side.
+   * @default 8
+   */
+  resetSegments?: number
+
+  /**
+   * Workspaces one segment may roll over in a second, so that the sweep leaves room for midnight's callers.
+   * @default 25
+   */
+  resetPacePerSecond?: number
+
+  /**
+   * Days a usage entry is kept, and with it the memory of its idempotency key.
+   * @default 400
+   */
+  usageRetentionDays?: number
+
+  /**
+   * Told when an alarm goes off.
+   * @default - alarms exist, and notify no one
+   */
+  alarmTopic?: ITopic
+
+  /**
+   * What becomes of the tables when they leave the stack. Anything but DESTROY also switches their
+   * deletion protection on.
+   * @default RemovalPolicy.RETAIN
+   */
+  removalPolicy?: RemovalPolicy
+
+  /**
+   * Concurrency set aside for a function, and its ceiling, by the function's name.
+   * @default - none: functions share the account's concurrency
+   */
+  reservedConcurrency?: Partial<Readonly<Record<FunctionName, number>>>
+
+  /**
+   * Requests a second that one route takes, steadily and in a burst. Callers beyond that get 429.
+   * @default { rate: 1000, burst: 2000 }
+   */
+  throttle?: { rate: number; burst: number }
+
+  /**
+   * How long the functions' logs and the access logs are kept.
+   * @default RetentionDays.THREE_MONTHS
+   */
+  logRetention?: RetentionDays
+}
+
+/** The props with nothing left to default. */
+export type Settings = TokenTopUpProps &
+  Required<Omit<TokenTopUpProps, 'alarmTopic' | 'stripeApiBase'>>
+
+/** Fills in the defaults, and finds now the mistakes that a function would only find when it starts. */
+export function settingsOf(props: TokenTopUpProps): Settings {
+  const settings: Settings = {
+    ...props,
+    workspaceClaim: props.workspaceClaim ?? 'workspace_id',
+    roleClaim: props.roleClaim ?? 'role',
+    adminRoles: props.adminRoles ?? ['admin'],
+    memberRoles: props.memberRoles ?? ['member'],
+    returnUrl: props.returnUrl ?? props.allowedOrigins[0] ?? '',
+    resetSegments: props.resetSegments ?? 8,
+    resetPacePerSecond: props.resetPacePerSecond ?? 25,
+    usageRetentionDays: props.usageRetentionDays ?? 400,
+    removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+    reservedConcurrency: props.reservedConcurrency ?? {},
+    throttle: props.throttle ?? { rate: 1000, burst: 2000 },
+    logRetention: props.logRetention ?? RetentionDays.THREE_MONTHS,
+  }
+  mustBe(isUrl(settings.issuer), 'issuer', 'the URL that your tokens carry as iss')
+  if (settings.stripeApiBase) mustBe(isUrl(settings.stripeApiBase), 'stripeApiBase', 'a URL')
+  checkLists(settings)
+  checkOrigins(settings)
+  checkCounts(settings)
+  return settings
+}
+
+function checkLists(settings: Settings): void {
+  for (const name of ['audience', 'allowedOrigins', 'adminRoles', 'memberRoles'] as const) {
+    const values = settings[name]
+    // The functions are told a list as one line, with commas between its values.
+    const fitsOneLine = values.every((value) => value !== '' && !value.includes(','))
+    mustBe(values.length > 0 && fitsOneLine, name, 'a list of values without commas, at least one')
+  }
+}
+
+function checkOrigins({ allowedOrigins, returnUrl }: Settings): void {
+  for (const origin of allowedOrigins) {
+    mustBe(
+      isUnknownYet(origin) || originOf(origin) === origin,
+      'allowedOrigins',
+      `origins without a path, such as https://app.example.com, and ${origin} is not one`,
+    )
+  }
+  const isAllowed =
+    allowedOrigins.some(isUnknownYet) || allowedOrigins.includes(originOf(returnUrl))
+  mustBe(isUnknownYet(returnUrl) || isAllowed, 'returnUrl', 'a URL on one of the allowed origins')
+}
+
+function checkCounts(settings: Settings): void {
+  for (const name of ['resetSegments', 'resetPacePerSecond', 'usageRetentionDays'] as const) {
+    const count = settings[name]
+    mustBe(Number.isSafeInteger(count) && count > 0, name, 'a positive whole number')
+  }
+}
+
+function mustBe(holds: boolean, prop: string, what: string): void {
+  if (!holds) throw new Error(`TokenTopUp: ${prop} must be ${what}`)
+}
+
+/** A value that CloudFormation fills in, such as the id of a user pool in the same stack, is taken on trust. */
+function isUnknownYet(text: string): boolean {
+  return Token.isUnresolved(text)
+}
+
+function isUrl(text: string): boolean {
+  return isUnknownYet(text) || URL.canParse(text)
+}
+
+function originOf(text: string): string {
+  return URL.canParse(text) ? new URL(text).origin : ''
+}

@@ -1,0 +1,62 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, it } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const output = mkdtempSync(join(tmpdir(), 'token-top-up-app-'))
+afterAll(() => rmSync(output, { recursive: true }))
+
+const needed = {
+  issuer: 'https://issuer.example.com/',
+  audience: 'token-top-up, token-top-up-staging',
+  allowedOrigins: 'https://app.example.com,https://eu.example.com',
+}
+
+// Each test starts a process that loads the CDK library.
+describe('the app', { timeout: 60_000 }, () => {
+  it.each(Object.keys(needed))('asks for a missing %s in one line', (name) => {
+    const { status, stderr } = synth({ ...needed, [name]: undefined })
+    expect(status).toBe(1)
+    expect(stderr.trim().split('\n')).toEqual([
+      expect.stringMatching(new RegExp(`its ${name}: add -c ${name}=`)),
+    ])
+  })
+
+  it('reads its context, passes its own checks and writes the template', () => {
+    const { status, stderr } = synth({
+      ...needed,
+      stackName: 'Trial',
+      adminRoles: 'org:admin',
+      stripeSecretName: 'trial/stripe',
+      alarmEmail: 'pager@example.com',
+    })
+    expect(stderr).toBe('')
+    expect(status).toBe(0)
+    const template = readFileSync(join(output, 'Trial.template.json'), 'utf8')
+    for (const given of [
+      '"token-top-up-staging"',
+      '"https://eu.example.com"',
+      '"org:admin"',
+      '"trial/stripe"',
+      '"pager@example.com"',
+    ]) {
+      expect(template).toContain(given)
+    }
+  })
+})
+
+/** As the CDK command runs it, without bundling. */
+function synth(context: Record<string, string | undefined>) {
+  return spawnSync(process.execPath, ['infra/app.ts'], {
+    cwd: root,
+    encoding: 'utf8',
+    env: {
+      ...process.env,
+      CDK_OUTDIR: output,
+      CDK_CONTEXT_JSON: JSON.stringify({ ...context, 'aws:cdk:bundling-stacks': [] }),
+    },
+  })
+}

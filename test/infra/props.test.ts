@@ -1,0 +1,57 @@
+import { Aws } from 'aws-cdk-lib'
+import { AwsSolutionsChecks } from 'cdk-nag'
+import { describe, expect, it } from 'vitest'
+import type { TokenTopUpProps } from '../../infra/token-top-up.ts'
+import { synthesized } from './synthesized.ts'
+
+describe('the stack', () => {
+  it('needs four findings of the AWS Solutions checks acknowledged, and has no others', () => {
+    const { stack } = synthesized()
+    // Asked directly, the checks report the acknowledged findings too. That nothing is left besides them
+    // is what `app.test.ts` sees, where a finding ends the synth.
+    const { violations } = new AwsSolutionsChecks().validateScope(stack)
+    const findings = violations.flatMap(({ ruleName, violatingResources }) =>
+      violatingResources.map(({ constructPath }) => `${ruleName} ${constructPath}`),
+    )
+    expect(findings.sort()).toEqual([
+      'AwsSolutions-APIG4 Test/Service/Api/Http/GET--v1--plans/Resource',
+      'AwsSolutions-APIG4 Test/Service/Api/Http/POST--v1--stripe--webhook/Resource',
+      'AwsSolutions-SQS3 Test/Service/FailedInvocations/Resource',
+      'AwsSolutions-SQS3 Test/Service/UndeliveredSchedules/Resource',
+    ])
+  })
+
+  it('shows where it can be called', () => {
+    const { service, stack } = synthesized()
+    expect(stack.resolve(service.apiUrl)).toEqual({
+      'Fn::GetAtt': [expect.stringContaining('Api'), 'ApiEndpoint'],
+    })
+  })
+})
+
+describe('a prop that cannot work stops the synth and says which', () => {
+  const mistakes: [string, Partial<TokenTopUpProps>, RegExp][] = [
+    ['an issuer that is no URL', { issuer: 'my-tenant' }, /issuer must be the URL/],
+    ['no audience', { audience: [] }, /audience must be a list/],
+    ['no origin', { allowedOrigins: [] }, /allowedOrigins must be a list/],
+    ['an origin with a path', { allowedOrigins: ['https://app.example.com/'] }, /without a path/],
+    ['any origin', { allowedOrigins: ['*'] }, /allowedOrigins must be origins/],
+    ['a return URL elsewhere', { returnUrl: 'https://evil.example/' }, /returnUrl must be/],
+    ['a role with a comma', { adminRoles: ['a,b'] }, /adminRoles must be .* without commas/],
+    ['an empty role', { memberRoles: [''] }, /memberRoles must be/],
+    ['no segment', { resetSegments: 0 }, /resetSegments must be a positive whole number/],
+    ['half a segment', { resetSegments: 1.5 }, /resetSegments/],
+    ['no pace', { resetPacePerSecond: 0 }, /resetPacePerSecond/],
+    ['no retention', { usageRetentionDays: -1 }, /usageRetentionDays/],
+    ['a Stripe server that is no URL', { stripeApiBase: 'stripe' }, /stripeApiBase must be a URL/],
+  ]
+
+  it.each(mistakes)('%s', (_, props, message) => {
+    expect(() => synthesized(props)).toThrow(message)
+  })
+
+  it('but takes an issuer that only CloudFormation knows', () => {
+    const issuer = `https://cognito-idp.${Aws.REGION}.amazonaws.com/${Aws.STACK_ID}`
+    expect(() => synthesized({ issuer })).not.toThrow()
+  })
+})
