@@ -1,3 +1,4 @@
+import { grouped } from './grouped.ts'
 import { endOf, type Period, periodOf } from './period.ts'
 import { type PurchaseBar, purchaseBarFor, type Role, type TopUpOffer, topUpOffer } from './plan.ts'
 import { asOf, limitOf, topUpsLeftOf, usedOf, type Workspace } from './workspace.ts'
@@ -59,6 +60,5 @@ export function meterOf(workspace: Workspace, now: Date, role?: Role): Meter {
 
 /** The meter as the product document prints it. */
 export function meterText(used: number, limit: number): string {
-  const grouped = new Intl.NumberFormat('en-US')
-  return `[${grouped.format(used)}/${grouped.format(limit)} used]`
+  return `[${grouped(used)}/${grouped(limit)} used]`
 }

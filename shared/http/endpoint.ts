@@ -130,7 +130,9 @@ function parse<Body, Query>(
     key: spec.keyed
       ? check(idempotencyKey, 'header/Idempotency-Key', headers['idempotency-key'])
       : '',
-    query: spec.query ? check(spec.query, 'query', queryStringParameters ?? {}) : (undefined as Query),
+    query: spec.query
+      ? check(spec.query, 'query', queryStringParameters ?? {})
+      : (undefined as Query),
     body: spec.body ? checkBody(spec.body) : (undefined as Body),
   }
   return errors.length > 0 ? refused() : request

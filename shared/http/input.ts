@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { grouped } from '../domain/grouped.ts'
 import { planIds, planOf, topUpOffer } from '../domain/plan.ts'
 import { movementTokensMax } from '../domain/workspace.ts'
 
@@ -7,10 +8,8 @@ import { movementTokensMax } from '../domain/workspace.ts'
  * unknown field is an error: a misspelt `onShortfall` must not change what a request means.
  */
 
-const count = new Intl.NumberFormat('en-US')
-
 const wholeNumber = (min: number, max: number) => {
-  const error = `must be a whole number from ${count.format(min)} to ${count.format(max)}`
+  const error = `must be a whole number from ${grouped(min)} to ${grouped(max)}`
   return z.int(error).check(z.minimum(min, error), z.maximum(max, error))
 }
 
@@ -66,7 +65,7 @@ export const workspaceBody = z
 /** Orders may only lead back to pages of the adopter's own. */
 export function purchaseBody(allowedOrigins: readonly string[]) {
   const { step, min, max } = topUpOffer()
-  const amount = `must be a multiple of ${count.format(step)} from ${count.format(min)} to ${count.format(max)}`
+  const amount = `must be a multiple of ${grouped(step)} from ${grouped(min)} to ${grouped(max)}`
   const origin = `must be a URL on one of ${allowedOrigins.join(', ')}`
   return z.strictObject({
     tokens: z

@@ -1,4 +1,5 @@
 import Stripe from 'stripe'
+import { grouped } from '../domain/grouped.ts'
 import type { PaymentFacts, Purchase } from '../domain/purchase.ts'
 import { answeredByStripe, type StripeAccount } from './stripe.ts'
 
@@ -137,7 +138,7 @@ function lineItem({
   amount,
   currency,
 }: Purchase): Stripe.Checkout.SessionCreateParams.LineItem {
-  const name = `${new Intl.NumberFormat('en-US').format(tokens)} AI tokens`
+  const name = `${grouped(tokens)} AI tokens`
   return { quantity: 1, price_data: { currency, unit_amount: amount, product_data: { name } } }
 }
 
