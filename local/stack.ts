@@ -1,0 +1,242 @@
+import { join } from 'node:path'
+import { type Credentials, localCredentials, region } from './aws.ts'
+import { type Clock, openClock } from './clock.ts'
+import { openControl } from './control.ts'
+import { openDataFolder } from './data-folder.ts'
+import { type DynamoDb, startDynamoDb } from './dynamodb.ts'
+import { openGateway } from './gateway.ts'
+import { type HttpServer, message, type RequestHandler, serve } from './http.ts'
+import { audience, type Identity, openIdentity } from './identity.ts'
+import { handleLambdaApi } from './lambda-api.ts'
+import { type LambdaHost, type LogLine, startLambdaHost } from './lambda-host.ts'
+import { type Schedules, startSchedules } from './schedules.ts'
+import {
+  handleSecretsApi,
+  openStripeSecret,
+  type StripeTestKeys,
+  stripeSecretName,
+} from './secrets.ts'
+import { seed } from './seed.ts'
+import { SetupError } from './setup-error.ts'
+import { type StripeStandIn, startStripeStandIn } from './stripe/index.ts'
+import { createTables } from './tables.ts'
+import { type Deployment, type LocalProps, synthesize } from './template.ts'
+
+export interface StackOptions {
+  /** 0 or nothing takes any free port. */
+  port?: number
+  /** Where data is kept. Without it, everything is forgotten when the stack stops. */
+  dataFolder?: string
+  /** A DynamoDB to use in place of one started here. */
+  dynamoDb?: DynamoDbConnection
+  /** With them, Stripe's own test mode takes the place of the stand-in. */
+  stripeTestKeys?: StripeTestKeys
+  /** What the functions log. */
+  log?: (line: LogLine) => void
+  /** Told what is being done while the stack starts. */
+  progress?: (text: string) => void
+}
+
+export interface DynamoDbConnection {
+  endpoint: string
+  region?: string
+  credentials?: Credentials
+}
+
+export interface Stack {
+  /** Without a slash at the end. */
+  url: string
+  deployment: Deployment
+  clock: Clock
+  identity: Identity
+  functions: LambdaHost
+  schedules: Schedules
+  /** Absent where Stripe's own test mode is used. */
+  stripe?: StripeStandIn
+  /** Where the tables are. */
+  dynamoDbEndpoint: string
+  /** Lets calls under way finish, then ends everything that was started. May be called twice. */
+  stop(): Promise<void>
+}
+
+/**
+ * Brings up everything the CDK app would deploy, and what surrounds it, on one machine.
+ * Throws `SetupError` for what the person starting it can mend; whatever had started is stopped again.
+ */
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const closers: (() => unknown)[] = []
+  let stopping: Promise<void> | undefined
+  const stop = () => {
+    stopping ??= closeAll(closers)
+    return stopping
+  }
+  try {
+    return { ...(await start(options, closers)), stop }
+  } catch (cause) {
+    await stop()
+    throw cause
+  }
+}
+
+/** Last in, first out: nothing is closed while something that uses it still runs. */
+async function closeAll(closers: (() => unknown)[]): Promise<void> {
+  for (const close of closers.reverse()) await close()
+}
+
+async function start(
+  options: StackOptions,
+  closers: (() => unknown)[],
+): Promise<Omit<Stack, 'stop'>> {
+  const progress = options.progress ?? (() => {})
+  const log = options.log ?? (() => {})
+  const folder = openDataFolder(options.dataFolder)
+  closers.push(() => folder.release())
+
+  // The port comes first: every address below is made from it. Until the rest is up it answers 503.
+  let handle: RequestHandler = async () =>
+    message(503, 'Service Unavailable', { 'retry-after': '1' })
+  const server = await listen((request, sourceIp) => handle(request, sourceIp), options.port)
+  closers.push(() => server.stop())
+  const url = `http://localhost:${server.port}`
+  await folder.claim(url)
+
+  const clock = openClock(folder)
+  const now = clock.now
+  const identity = await openIdentity({ issuer: `${url}/local/identity`, now, keep: folder })
+  const stripeSecret = openStripeSecret(folder, options.stripeTestKeys)
+  const stripe = options.stripeTestKeys
+    ? undefined
+    : await startStripeStandIn({
+        now,
+        publicUrl: url,
+        webhookUrl: `${url}/v1/stripe/webhook`,
+        apiKey: stripeSecret.apiKey,
+        webhookSecret: stripeSecret.webhookSecrets[0]!,
+        log: (line) => log({ function: 'stripe', line }),
+        ...(folder.kept && { dataFile: join(folder.path, 'stripe.json') }),
+      })
+  closers.push(() => stripe?.stop())
+
+  progress('Starting DynamoDB and synthesizing the CDK app …')
+  const props: LocalProps = {
+    issuer: identity.issuer,
+    audience,
+    allowedOrigins: [url, server.url],
+    returnUrl: `${url}/`,
+    stripeSecretName,
+    // The stand-in is up before the app is synthesized, so its address travels like any other prop.
+    ...(stripe && { stripeApiBase: stripe.apiBase }),
+  }
+  const synthesizing = synthesize(props, join(folder.path, 'cdk.out'))
+  closers.push(() => synthesizing.catch(() => {}))
+  const database = options.dynamoDb ? external(options.dynamoDb) : startDynamoDb(dataIn(folder))
+  closers.push(() => database.then((started) => started.stop()).catch(() => {}))
+  const [{ endpoint: dynamoDbEndpoint }, deployment] = await Promise.all([database, synthesizing])
+
+  const credentials = options.dynamoDb?.credentials ?? localCredentials
+  const dynamoDbRegion = options.dynamoDb?.region ?? region
+  await createTables(deployment.tables, {
+    endpoint: dynamoDbEndpoint,
+    region: dynamoDbRegion,
+    credentials,
+  })
+
+  const services = await serve(async (request) => {
+    const secrets = new Map([[stripeSecretName, stripeSecret]])
+    return (
+      (await handleSecretsApi(request, secrets)) ??
+      (await handleLambdaApi(request, functions)) ??
+      message(404, 'This AWS operation has no stand-in here')
+    )
+  })
+  closers.push(() => services.stop())
+  const functions = startLambdaHost({
+    functions: deployment.functions,
+    surroundings: {
+      AWS_REGION: dynamoDbRegion,
+      ...asEnvironment(credentials),
+      AWS_ENDPOINT_URL_DYNAMODB: dynamoDbEndpoint,
+      AWS_ENDPOINT_URL_SECRETS_MANAGER: services.url,
+      AWS_ENDPOINT_URL_LAMBDA: services.url,
+    },
+    log,
+  })
+  closers.push(() => functions.stop())
+  const schedules = startSchedules({ schedules: deployment.schedules, functions, now })
+  closers.push(() => schedules.stop())
+
+  const gateway = openGateway({ deployment, functions, keys: identity.keys, now })
+  const control = openControl({
+    clock,
+    identity,
+    schedules,
+    clockMoved: async () => stripe?.tick(),
+  })
+  handle = async (request, sourceIp) => {
+    if (new URL(request.url).pathname.startsWith('/v1/')) return gateway(request, sourceIp)
+    return (
+      (await control(request)) ??
+      identity.handle(request) ??
+      (await stripe?.handle(request)) ??
+      message(404, 'Not Found')
+    )
+  }
+  // Nobody may be let in before this is closed first: what still runs needs everything below it.
+  closers.push(() => server.stop())
+
+  progress('Seeding the workspaces …')
+  await seed(url, identity)
+  return {
+    url,
+    deployment,
+    clock,
+    identity,
+    functions,
+    schedules,
+    dynamoDbEndpoint,
+    ...(stripe && { stripe }),
+  }
+}
+
+async function listen(handler: RequestHandler, port = 0): Promise<HttpServer> {
+  try {
+    return await serve(handler, port)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'EADDRINUSE') {
+      throw new SetupError(
+        `Port ${port} is taken: stop what uses it, or choose another one with PORT=${port + 1} npm start.`,
+      )
+    }
+    if (code === 'EACCES') {
+      throw new SetupError(
+        `Port ${port} may not be used: choose one above 1023 with PORT=4000 npm start.`,
+      )
+    }
+    throw cause
+  }
+}
+
+/** A DynamoDB that someone else runs is checked, and left running. */
+async function external({ endpoint }: DynamoDbConnection): Promise<DynamoDb> {
+  try {
+    await fetch(endpoint, { signal: AbortSignal.timeout(5_000) })
+  } catch {
+    throw new SetupError(
+      `No DynamoDB answers at DYNAMODB_ENDPOINT ${endpoint}: start it, or leave the variable out to use DynamoDB Local.`,
+    )
+  }
+  return { endpoint, stop: async () => {} }
+}
+
+function dataIn(folder: { path: string; kept: boolean }) {
+  return folder.kept ? { dir: join(folder.path, 'dynamodb') } : {}
+}
+
+function asEnvironment({ accessKeyId, secretAccessKey, sessionToken }: Credentials) {
+  return {
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    ...(sessionToken && { AWS_SESSION_TOKEN: sessionToken }),
+  }
+}
