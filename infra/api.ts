@@ -19,6 +19,7 @@ import { type Route, routes } from './routes.ts'
 export interface ApiProps {
   issuer: string
   audience: readonly string[]
+  scopePrefix: string
   allowedOrigins: readonly string[]
   throttle: { rate: number; burst: number }
   logRetention: RetentionDays
@@ -62,10 +63,11 @@ export class Api extends Construct {
         format: AccessLogFormat.custom(JSON.stringify(accessLogLine)),
       },
     })
-    for (const route of routes) this.#add(route, props.functionNamed(route.function))
+    for (const route of routes) this.#add(route, props)
   }
 
-  #add(route: Route, handler: IFunction): void {
+  #add(route: Route, { functionNamed, scopePrefix }: ApiProps): void {
+    const handler = functionNamed(route.function)
     const added = this.http.addRoutes({
       path: route.path,
       methods: [HttpMethod[route.method]],
@@ -73,7 +75,9 @@ export class Api extends Construct {
         payloadFormatVersion: PayloadFormatVersion.VERSION_2_0,
       }),
       ...(route.access === 'public' && { authorizer: new HttpNoneAuthorizer() }),
-      ...(typeof route.access === 'object' && { authorizationScopes: [route.access.scope] }),
+      ...(typeof route.access === 'object' && {
+        authorizationScopes: [`${scopePrefix}${route.access.scope}`],
+      }),
     })
     if (route.access !== 'public') return
     for (const open of added) {

@@ -22,6 +22,7 @@ const service = new TokenTopUp(stack, 'Service', {
   roleClaim: text('roleClaim'),
   adminRoles: list('adminRoles'),
   memberRoles: list('memberRoles'),
+  scopePrefix: text('scopePrefix'),
   allowedOrigins: needed('allowedOrigins', 'https://app.example.com', list),
   returnUrl: text('returnUrl'),
   stripeSecret: Secret.fromSecretNameV2(

@@ -36,6 +36,13 @@ export interface TokenTopUpProps {
   memberRoles?: readonly string[]
 
   /**
+   * What your issuer puts before each scope. Cognito writes `<resource server>/tokens:consume`, so there it
+   * is `<resource server>/`.
+   * @default ''
+   */
+  scopePrefix?: string
+
+  /**
    * Origins of your web pages, such as `https://app.example.com`. They may call the API from a browser, and
    * buyers may return to them.
    */
@@ -119,6 +126,7 @@ export function settingsOf(props: TokenTopUpProps): Settings {
     roleClaim: props.roleClaim ?? 'role',
     adminRoles: props.adminRoles ?? ['admin'],
     memberRoles: props.memberRoles ?? ['member'],
+    scopePrefix: props.scopePrefix ?? '',
     returnUrl: props.returnUrl ?? props.allowedOrigins[0] ?? '',
     resetSegments: props.resetSegments ?? 8,
     resetPacePerSecond: props.resetPacePerSecond ?? 25,

@@ -145,6 +145,7 @@ function environmentOf(
       ROLE_CLAIM: settings.roleClaim,
       ADMIN_ROLES: settings.adminRoles.join(','),
       MEMBER_ROLES: settings.memberRoles.join(','),
+      ...(settings.scopePrefix && { SCOPE_PREFIX: settings.scopePrefix }),
     }),
     ...(spec.stripe && {
       STRIPE_SECRET_ID: settings.stripeSecret.secretFullArn ?? settings.stripeSecret.secretName,

@@ -23,6 +23,8 @@ export interface ClaimsConfig {
   roleClaim: string
   adminRoles: readonly string[]
   memberRoles: readonly string[]
+  /** What the issuer puts before each scope; often nothing. */
+  scopePrefix: string
 }
 
 export function claimsConfig(): ClaimsConfig {
@@ -31,6 +33,7 @@ export function claimsConfig(): ClaimsConfig {
     roleClaim: required('ROLE_CLAIM'),
     adminRoles: list('ADMIN_ROLES'),
     memberRoles: list('MEMBER_ROLES'),
+    scopePrefix: process.env.SCOPE_PREFIX ?? '',
   }
 }
 

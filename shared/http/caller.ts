@@ -23,7 +23,11 @@ export function callerOf(claims: Claims, config: ClaimsConfig): Caller {
     subject: text(claims.sub) ?? '',
     workspaceId,
     role: workspaceId === undefined ? undefined : roleOf(role, config),
-    scopes: new Set([...words(claims.scope), ...words(claims.scp)]),
+    scopes: new Set(
+      [...words(claims.scope), ...words(claims.scp)]
+        .filter((scope) => scope.startsWith(config.scopePrefix))
+        .map((scope) => scope.slice(config.scopePrefix.length)),
+    ),
   }
 }
 

@@ -38,6 +38,18 @@ describe('the routes', () => {
     )
   })
 
+  it('ask for scopes as the issuer writes them', () => {
+    const prefixed = synthesized({ scopePrefix: 'tokens-api/' }).all('AWS::ApiGatewayV2::Route')
+    const scopes = Object.values(prefixed).flatMap(
+      (route) => route.Properties.AuthorizationScopes ?? [],
+    )
+    expect(scopes.sort()).toEqual([
+      'tokens-api/tokens:consume',
+      'tokens-api/tokens:grant',
+      'tokens-api/tokens:manage',
+    ])
+  })
+
   it('leave open only the price list and the webhook', () => {
     const open = Object.values(all('AWS::ApiGatewayV2::Route'))
       .filter((route) => route.Properties.AuthorizationType !== 'JWT')
