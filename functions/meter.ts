@@ -3,7 +3,7 @@ import { meterOf } from '../shared/domain/meter.ts'
 import { endpoint } from '../shared/http/endpoint.ts'
 import { answer, problem } from '../shared/http/problem.ts'
 import { openStore } from '../shared/store/dynamodb.ts'
-import { readWorkspace } from '../shared/store/workspaces.ts'
+import { readForDisplay } from '../shared/store/holds.ts'
 
 const store = openStore(tablesConfig())
 
@@ -11,7 +11,7 @@ const store = openStore(tablesConfig())
 export const handler = endpoint(
   { who: { roles: ['admin', 'member'], scope: 'tokens:read' } },
   async ({ requestId, workspaceId, caller, now }) => {
-    const workspace = await readWorkspace(store, workspaceId)
+    const workspace = await readForDisplay(store, workspaceId, now)
     if (!workspace) return problem('workspace_not_found', requestId)
     return answer(200, meterOf(workspace, now, caller.role))
   },

@@ -28,7 +28,14 @@ export interface FunctionSpec {
   signals: readonly SignalName[]
 }
 
-export type TableAction = 'GetItem' | 'PutItem' | 'UpdateItem' | 'Query' | 'Scan'
+export type TableAction =
+  | 'GetItem'
+  | 'PutItem'
+  | 'UpdateItem'
+  | 'DeleteItem'
+  | 'ConditionCheckItem'
+  | 'Query'
+  | 'Scan'
 
 const answersRequests = {
   // Under the 29 s at which an HTTP API stops waiting, so that a slow answer is ours to give.
@@ -38,10 +45,19 @@ const answersRequests = {
 
 const readsWorkspaces = { workspaces: ['GetItem'], claims: true } satisfies Partial<FunctionSpec>
 
-/** A movement updates the workspace and puts its ledger entry; both are read back when it was refused. */
+/**
+ * A movement updates the workspace and puts its ledger entry; both are read back when it was refused. On
+ * the way it returns what expired holds had set aside, which looks for them and deletes them.
+ */
 const movesTokens = {
   workspaces: ['GetItem', 'UpdateItem'],
-  ledger: ['GetItem', 'PutItem'],
+  ledger: ['GetItem', 'PutItem', 'Query', 'DeleteItem'],
+} satisfies Partial<FunctionSpec>
+
+const usesTokens = {
+  ...answersRequests,
+  ...movesTokens,
+  claims: true,
 } satisfies Partial<FunctionSpec>
 
 /** Settling also replaces the purchase, which the ledger's table holds, so it needs no other right there. */
@@ -49,8 +65,14 @@ const settlesPurchases = { ...movesTokens, stripe: true } satisfies Partial<Func
 
 const specs = {
   plans: answersRequests,
-  meter: { ...answersRequests, ...readsWorkspaces },
-  consume: { ...answersRequests, ...movesTokens, claims: true },
+  // Holds that have expired are shown as returned.
+  meter: { ...answersRequests, ...readsWorkspaces, ledger: ['Query'] },
+  consume: usesTokens,
+  // A key whose hold is closed must not open another one.
+  'open-hold': { ...usesTokens, ledger: [...movesTokens.ledger, 'ConditionCheckItem'] },
+  'settle-hold': usesTokens,
+  'release-hold': usesTokens,
+  'extend-hold': { ...usesTokens, ledger: [...movesTokens.ledger, 'UpdateItem'] },
   'start-purchase': {
     ...answersRequests,
     ...readsWorkspaces,
@@ -62,7 +84,7 @@ const specs = {
     ...answersRequests,
     ...settlesPurchases,
     // The update marks the purchase as just looked at, so that a page that polls asks Stripe seldom.
-    ledger: ['GetItem', 'PutItem', 'UpdateItem'],
+    ledger: [...movesTokens.ledger, 'UpdateItem'],
     claims: true,
     signals: [...answersRequests.signals, 'reversal_shortfall'],
   },
@@ -72,8 +94,8 @@ const specs = {
     ledger: ['Query'],
     ledgerByTime: ['Query'],
   },
-  grant: { ...answersRequests, ...movesTokens, claims: true },
-  'put-workspace': { ...answersRequests, ...movesTokens, claims: true },
+  grant: usesTokens,
+  'put-workspace': usesTokens,
   'stripe-webhook': {
     ...answersRequests,
     ...settlesPurchases,
@@ -93,8 +115,8 @@ const specs = {
     signals: ['webhook_mismatch', 'webhook_unknown', 'reversal_shortfall', 'reconcile_failed'],
   },
   reset: {
-    ...movesTokens,
     workspaces: ['Scan', 'GetItem', 'UpdateItem'],
+    ledger: ['GetItem', 'PutItem'],
     // Six hours, the longest Lambda keeps an event: a late sweep is as good as a punctual one.
     scheduled: { maxEventAgeMinutes: 6 * 60 },
     continuesItself: true,

@@ -5,7 +5,7 @@
  * themselves, because who may depends on the caller's workspace and role.
  */
 export interface Route {
-  method: 'GET' | 'POST' | 'PUT'
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   path: `/v1/${string}`
   /** Names `functions/<name>.ts`. */
   function: string
@@ -24,6 +24,30 @@ export const routes: readonly Route[] = [
     method: 'POST',
     path: '/v1/workspaces/{workspaceId}/consume',
     function: 'consume',
+    access: { scope: 'tokens:consume' },
+  },
+  {
+    method: 'POST',
+    path: '/v1/workspaces/{workspaceId}/holds',
+    function: 'open-hold',
+    access: { scope: 'tokens:consume' },
+  },
+  {
+    method: 'POST',
+    path: '/v1/workspaces/{workspaceId}/holds/{holdId}/settle',
+    function: 'settle-hold',
+    access: { scope: 'tokens:consume' },
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/workspaces/{workspaceId}/holds/{holdId}',
+    function: 'release-hold',
+    access: { scope: 'tokens:consume' },
+  },
+  {
+    method: 'POST',
+    path: '/v1/workspaces/{workspaceId}/holds/{holdId}/extend',
+    function: 'extend-hold',
     access: { scope: 'tokens:consume' },
   },
   {

@@ -1,4 +1,5 @@
 import type { PlanId } from '../catalog.ts'
+import type { OpenHold } from './hold.ts'
 import type { Period } from './period.ts'
 import type { PurchaseStatus } from './purchase.ts'
 
@@ -6,9 +7,17 @@ import type { PurchaseStatus } from './purchase.ts'
  * The immutable record of one movement. Its id is made from the caller's key, so a movement that finds its
  * entry already written has happened before, and does not happen again.
  */
-export type LedgerEntry = UsageEntry | GrantEntry | PlanEntry | PaymentEntry | ResetEntry
+export type LedgerEntry =
+  | UsageEntry
+  | HoldEntry
+  | ExtensionEntry
+  | ExpiryEntry
+  | GrantEntry
+  | PlanEntry
+  | PaymentEntry
+  | ResetEntry
 
-interface Recorded {
+export interface Recorded {
   workspaceId: string
   entryId: string
   /** ISO 8601, UTC. */
@@ -25,6 +34,38 @@ export interface UsageEntry extends Recorded {
   member?: string
   feature?: string
   model?: string
+}
+
+/** A hold that was closed, or returned because it had expired. */
+export interface HoldEntry extends Recorded {
+  type: 'hold'
+  holdId: string
+  outcome: 'settled' | 'released' | 'expired'
+  /** What the hold had set aside. */
+  held: number
+  /** What its work really used, and how much of that was charged or could not be. */
+  used: number
+  charged: number
+  uncovered: number
+  /** What went back to the balance. */
+  returned: number
+  member?: string
+  feature?: string
+  model?: string
+}
+
+export interface ExtensionEntry extends Recorded {
+  type: 'extend'
+  holdId: string
+  ttlSeconds: number
+  heldUntil: string
+}
+
+/** Expired holds returned together; each has a hold entry of its own beside this one. */
+export interface ExpiryEntry extends Recorded {
+  type: 'expire'
+  tokens: number
+  holds: number
 }
 
 export interface GrantEntry extends Recorded {
@@ -74,8 +115,16 @@ export interface ResetEntry extends Recorded {
   }
 }
 
+/** What a movement puts under a new id: a ledger entry, or a hold that opens. */
+export type Recordable = LedgerEntry | OpenHold
+
 export const entryId = {
   use: (key: string) => `use#${key}`,
+  open: (holdId: string) => `open#${holdId}`,
+  hold: (holdId: string) => `hold#${holdId}`,
+  late: (holdId: string) => `late#${holdId}`,
+  extend: (key: string) => `extend#${key}`,
+  expire: (holdId: string) => `expire#${holdId}`,
   grant: (key: string) => `grant#${key}`,
   plan: (key: string) => `plan#${key}`,
   payment: (purchaseId: string, version: number) => `payment#${purchaseId}#${version}`,
@@ -86,12 +135,20 @@ export const entryId = {
  * Whether two entries under one id come from the same request. What the service itself decided (how much
  * was taken, when) does not count: a retry must find the first outcome, whatever the state is now.
  */
-export function isSameRequest(one: LedgerEntry, other: LedgerEntry): boolean {
+export function isSameRequest(one: Recordable, other: Recordable): boolean {
   return JSON.stringify(requestOf(one)) === JSON.stringify(requestOf(other))
 }
 
-function requestOf(entry: LedgerEntry): unknown[] {
+function requestOf(entry: Recordable): unknown[] {
   switch (entry.type) {
+    case 'open': {
+      const { tokens, ttlSeconds, member, feature, model } = entry
+      return [tokens, ttlSeconds, member, feature, model]
+    }
+    case 'hold':
+      return [entry.outcome, entry.used]
+    case 'extend':
+      return [entry.holdId, entry.ttlSeconds]
     case 'use': {
       const { requested, onShortfall, member, feature, model } = entry
       return [requested, onShortfall, member, feature, model]
@@ -100,6 +157,7 @@ function requestOf(entry: LedgerEntry): unknown[] {
       return [entry.tokens, entry.reason, entry.reference]
     case 'plan':
       return [entry.plan, entry.quota]
+    case 'expire':
     case 'payment':
     case 'reset':
       return []

@@ -5,9 +5,11 @@ import {
   type LedgerEntry,
   type PaymentEntry,
   type PlanEntry,
+  type Recordable,
   type ResetEntry,
   type UsageEntry,
 } from './entry.ts'
+import type { OpenHold } from './hold.ts'
 import { dayOf, type Period, periodOf, startOf } from './period.ts'
 import { planOf } from './plan.ts'
 import { isPaid, type Purchase, type Standing, settled } from './purchase.ts'
@@ -18,14 +20,22 @@ import { rolledOver, topUpsLeftOf, topUpsMax, usedOf, type Workspace } from './w
  * One atomic change of a workspace's tokens, as data: the entry that records it, the conditions under which
  * the amounts in it are right, and the change itself. Building one decides nothing; the write does.
  */
-export interface Movement<Entry extends LedgerEntry = LedgerEntry> {
+export interface Movement<Entry extends Recordable = Recordable> {
   entry: Entry
   when: Conditions
   /** Amounts to add to what is stored, negative to take. */
-  add: { quota?: number; topUps?: number; balance?: number; day?: { day: string; tokens: number } }
+  add: {
+    quota?: number
+    topUps?: number
+    balance?: number
+    held?: number
+    holds?: number
+    day?: { day: string; tokens: number }
+  }
   /** Values to store as they are; a field present but undefined is removed. */
   set: Partial<Workspace>
-  also?: PurchaseChange
+  /** More to write in the same transaction, each under a condition of its own. */
+  also?: Also[]
 }
 
 export interface Conditions {
@@ -33,9 +43,23 @@ export interface Conditions {
   absent?: true
   balanceAtLeast?: number
   topUpsAtMost?: number
+  holdsBelow?: number
+  /** `holdsExpireFrom` is there, and not later than this. */
+  holdsExpireBy?: string
   /** Each of these fields is still as it was read. */
   asRead?: Partial<Workspace>
 }
+
+export type Also =
+  | PurchaseChange
+  /** Deletes an open hold if it is still there and, where asked, has expired by then. */
+  | { closes: OpenHold; ifExpiredBy?: string }
+  /** Moves an open hold's expiry, if it is still as read. */
+  | { extends: OpenHold; to: string }
+  /** Puts a further entry, if its id is new. */
+  | { entry: LedgerEntry }
+  /** Writes nothing, but holds the movement to there being no such entry. */
+  | { absent: string }
 
 /** A purchase to store in the same transaction, if it is still at the version it was read at. */
 export interface PurchaseChange {
@@ -168,6 +192,7 @@ export function changePlan(
         topUps: 0,
         balance: quota,
         held: 0,
+        holds: 0,
         period: moment.period,
         days: {},
         createdAt: moment.at,
@@ -231,6 +256,8 @@ export function reset(workspace: Workspace, to: Period): Movement<ResetEntry> {
       topUps: after.topUps,
       balance: after.balance,
       held: after.held,
+      holds: after.holds,
+      holdsExpireFrom: undefined,
       period: after.period,
       days: after.days,
       next: undefined,
@@ -279,16 +306,19 @@ export function settle(
       : { topUpsAtMost: topUpsMax - tokens },
     add: tokens === 0 ? {} : { topUps: tokens, balance: tokens },
     set: standing.customerId ? { stripeCustomerId: standing.customerId } : {},
-    also: {
-      purchase: {
-        ...settled(purchase, standing, moment.at),
-        taken: purchase.taken + takenBack - givenBack,
+    also: [
+      {
+        purchase: {
+          ...settled(purchase, standing, moment.at),
+          taken: purchase.taken + takenBack - givenBack,
+        },
+        replacesVersion: purchase.version,
       },
-      replacesVersion: purchase.version,
-    },
+    ],
   }
 }
 
-function recorded(workspaceId: string, id: string, { at, period }: Moment) {
+/** What every entry says of itself. */
+export function recorded(workspaceId: string, id: string, { at, period }: Moment) {
   return { workspaceId, entryId: id, at, period }
 }

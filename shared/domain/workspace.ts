@@ -15,8 +15,11 @@ export interface Workspace {
   topUps: number
   /** What may still be used. */
   balance: number
-  /** Set aside by open holds. */
+  /** Set aside by open holds, and how many there are. */
   held: number
+  holds: number
+  /** No open hold expires before this (ISO 8601, UTC). It may be early, never late. */
+  holdsExpireFrom?: string
   period: Period
   /** Tokens used per day of this period, keyed `1` to `31`. */
   days: Record<string, number>
@@ -51,14 +54,29 @@ export function topUpsLeftOf({ topUps, balance, held }: Workspace): number {
 
 /** The workspace as it stands in a later period: unused quota is gone, unused top-ups stay, holds have ended. */
 export function rolledOver(workspace: Workspace, period: Period): Workspace {
-  const { next, ...kept } = workspace
+  const { next, holdsExpireFrom, ...kept } = workspace
   const plan = next?.plan ?? workspace.plan
   const quota = quotaOf(plan, next?.quota ?? workspace.quota)
   const topUps = topUpsLeftOf(workspace)
-  return { ...kept, plan, quota, topUps, balance: quota + topUps, held: 0, period, days: {} }
+  return {
+    ...kept,
+    plan,
+    quota,
+    topUps,
+    balance: quota + topUps,
+    held: 0,
+    holds: 0,
+    period,
+    days: {},
+  }
 }
 
 /** The workspace as it stands at `period`, whether or not its reset has been written yet. */
 export function asOf(workspace: Workspace, period: Period): Workspace {
   return workspace.period < period ? rolledOver(workspace, period) : workspace
+}
+
+/** Whether the first of the open holds may have expired at a time (ISO 8601, UTC). */
+export function holdsExpiredBy({ held, holdsExpireFrom }: Workspace, at: string): boolean {
+  return held > 0 && holdsExpireFrom !== undefined && holdsExpireFrom <= at
 }

@@ -5,7 +5,7 @@ import { claimsConfig } from '../config.ts'
 import { Unavailable } from '../domain/refusal.ts'
 import { signal } from '../signals.ts'
 import { barFor, type Caller, type Claims, callerOf, isIdToken, type Who } from './caller.ts'
-import { idempotencyKey, purchaseId, workspaceId } from './input.ts'
+import { holdId, idempotencyKey, purchaseId, workspaceId } from './input.ts'
 import { type Answer, type ProblemExtras, problem } from './problem.ts'
 
 /** A request after everything about it has been checked. */
@@ -15,8 +15,9 @@ export interface Request<Body, Query> {
   now: Date
   caller: Caller
   workspaceId: string
-  /** Empty on routes without one, as are `key`, `body` and `query`. */
+  /** Empty on routes without one, as are `holdId`, `key`, `body` and `query`. */
   purchaseId: string
+  holdId: string
   key: string
   body: Body
   query: Query
@@ -118,15 +119,15 @@ function parse<Body, Query>(
     errors.push({ pointer: '#', detail: 'must be a JSON object' })
     return undefined as Body
   }
+  const id = (name: string, schema: z.ZodMiniType<string>): string =>
+    name in pathParameters ? check(schema, `path/${name}`, pathParameters[name]) : ''
   const request: Request<Body, Query> = {
     requestId,
     now: new Date(timeEpoch),
     caller,
     workspaceId: workspace,
-    purchaseId:
-      'purchaseId' in pathParameters
-        ? check(purchaseId, 'path/purchaseId', pathParameters.purchaseId)
-        : '',
+    purchaseId: id('purchaseId', purchaseId),
+    holdId: id('holdId', holdId),
     key: spec.keyed
       ? check(idempotencyKey, 'header/Idempotency-Key', headers['idempotency-key'])
       : '',

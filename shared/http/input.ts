@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { grouped } from '../domain/grouped.ts'
+import { holdSecondsMax } from '../domain/hold.ts'
 import { planIds, planOf, topUpOffer } from '../domain/plan.ts'
 import { movementTokensMax } from '../domain/workspace.ts'
 
@@ -29,6 +30,10 @@ export const purchaseId = z
   .string()
   .check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a purchaseId as POST purchases returned it'))
 
+export const holdId = z
+  .string()
+  .check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a holdId as POST holds returned it'))
+
 const keyError =
   'must be sent, with 1 to 128 visible ASCII characters: a new one for each new action'
 export const idempotencyKey = z.string(keyError).check(z.regex(/^[\x21-\x7e]{1,128}$/, keyError))
@@ -40,6 +45,18 @@ export const consumeBody = z.strictObject({
   model: z.optional(label(128)),
   onShortfall: z._default(oneOf(['refuse', 'drain']), 'refuse'),
 })
+
+export const holdBody = z.strictObject({
+  tokens: wholeNumber(1, movementTokensMax),
+  ttlSeconds: wholeNumber(1, holdSecondsMax),
+  member: z.optional(label(128)),
+  feature: z.optional(label(128)),
+  model: z.optional(label(128)),
+})
+
+export const settleBody = z.strictObject({ tokens: wholeNumber(0, movementTokensMax) })
+
+export const extendBody = z.strictObject({ ttlSeconds: wholeNumber(1, holdSecondsMax) })
 
 export const grantBody = z.strictObject({
   tokens: wholeNumber(1, movementTokensMax),

@@ -50,10 +50,25 @@ const problems = {
     'There is no workspace with this id that this token may see. Nothing was changed.',
   ],
   purchase_not_found: [404, 'No such purchase', 'This workspace has no purchase with this id.'],
+  hold_not_found: [
+    404,
+    'No such hold',
+    'This workspace has no hold with this id. Nothing was changed.',
+  ],
   top_ups_limit: [
     409,
     'Too many tokens for one workspace',
     'The workspace would hold more tokens than it can. Nothing was charged or changed.',
+  ],
+  holds_limit: [
+    409,
+    'Too many open holds',
+    'The workspace has 1,000 open holds, and nothing was set aside. Settle or release some, or wait for them to expire.',
+  ],
+  hold_closed: [
+    409,
+    'The hold is closed',
+    'This hold was settled, released or ended by the reset before, in another way than asked now. That stands, and nothing was changed.',
   ],
   body_too_large: [
     413,

@@ -1,27 +1,22 @@
-import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  type CancellationReason,
-  TransactionCanceledException,
-  TransactionInProgressException,
-} from '@aws-sdk/client-dynamodb'
-import { TransactWriteCommand, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
-import { unmarshall } from '@aws-sdk/util-dynamodb'
-import { isSameRequest, type LedgerEntry } from '../domain/entry.ts'
+import { isSameRequest, type Recordable } from '../domain/entry.ts'
+import { returnExpired } from '../domain/hold.ts'
 import { type Moment, type Movement, momentOf, reset } from '../domain/movement.ts'
 import type { Period } from '../domain/period.ts'
 import { isRefusal, type Refusal, type RefusalCode } from '../domain/refusal.ts'
-import type { Workspace } from '../domain/workspace.ts'
-import { answered, isThrottle, type Store } from './dynamodb.ts'
-import { entryPut, purchasePut, readEntry } from './ledger.ts'
-import { readWorkspace } from './workspaces.ts'
+import { holdsExpiredBy, type Workspace } from '../domain/workspace.ts'
+import type { Store } from './dynamodb.ts'
+import { listOpenHolds } from './holds.ts'
+import { readEntry } from './ledger.ts'
+import { transact } from './transact.ts'
+import { postponeHoldsCheck, readWorkspace } from './workspaces.ts'
 
 /** Attempts at one movement, whatever stood in its way, and the longest wait between two of them. */
 const attemptsMax = 12
 const backoffBaseMs = 20
 const backoffMaxMs = 500
 
-export interface Request<Entry extends LedgerEntry, Code extends RefusalCode> {
+export interface Request<Entry extends Recordable, Code extends RefusalCode> {
   workspaceId: string
   now: Date
   /**
@@ -33,10 +28,10 @@ export interface Request<Entry extends LedgerEntry, Code extends RefusalCode> {
   seen?: Workspace
 }
 
-export type Outcome<Entry extends LedgerEntry, Code extends RefusalCode> =
+export type Outcome<Entry extends Recordable, Code extends RefusalCode> =
   | { entry: Entry; replayed: boolean }
   | Refusal<Code | 'idempotency_key_reused' | 'workspace_not_found' | 'busy'>
-  /** The purchase has changed since it was read: read it again and start over. */
+  /** The purchase or hold beside it has changed since it was read: read it again and start over. */
   | { stale: true }
 
 /**
@@ -53,7 +48,7 @@ export type Outcome<Entry extends LedgerEntry, Code extends RefusalCode> =
  * Throws `Unavailable` when DynamoDB does not answer. Each transaction carries a token, so the SDK's own
  * retries cannot apply it twice; the entry does the same for the caller's.
  */
-export async function commit<Entry extends LedgerEntry, Code extends RefusalCode>(
+export async function commit<Entry extends Recordable, Code extends RefusalCode>(
   store: Store,
   { workspaceId, now, decide, seen }: Request<Entry, Code>,
 ): Promise<Outcome<Entry, Code>> {
@@ -66,6 +61,14 @@ export async function commit<Entry extends LedgerEntry, Code extends RefusalCode
       if (rolled === 'conflict') await backoff(attempt)
       else seen = rolled
       continue
+    }
+
+    if (seen && holdsExpiredBy(seen, moment.at)) {
+      const returned = await returnExpiredHolds(store, seen, now)
+      if (returned) {
+        seen = returned
+        continue
+      }
     }
 
     const movement = decide(moment, seen)
@@ -106,7 +109,7 @@ export async function rollOver(
  * `commit` for movements without a purchase, and the workspace as one consistent read finds it afterwards: a
  * transaction returns no item. A replay repeats what was recorded, beside the workspace of today.
  */
-export async function commitAndRead<Entry extends LedgerEntry, Code extends RefusalCode>(
+export async function commitAndRead<Entry extends Recordable, Code extends RefusalCode>(
   store: Store,
   request: Request<Entry, Code>,
 ): Promise<
@@ -114,138 +117,55 @@ export async function commitAndRead<Entry extends LedgerEntry, Code extends Refu
   | Refusal<Code | 'idempotency_key_reused' | 'workspace_not_found' | 'busy'>
 > {
   const outcome = await commit(store, request)
-  if ('stale' in outcome) throw new Error('a movement without a purchase cannot be stale')
+  if ('stale' in outcome) return { refused: 'busy' }
   if ('refused' in outcome) return outcome
-  const workspace = await readWorkspace(store, request.workspaceId)
-  return { ...outcome, workspace: workspace! }
+  return { ...outcome, workspace: await readAfterwards(store, request) }
+}
+
+/**
+ * The workspace after a movement, in one consistent read in the usual case. Where open holds may have
+ * expired meanwhile, they are returned on this occasion, so that they need no timer.
+ */
+export async function readAfterwards(
+  store: Store,
+  { workspaceId, now }: { workspaceId: string; now: Date },
+): Promise<Workspace> {
+  const workspace = (await readWorkspace(store, workspaceId))!
+  if (!holdsExpiredBy(workspace, now.toISOString())) return workspace
+  return (await returnExpiredHolds(store, workspace, now)) ?? workspace
+}
+
+/**
+ * Returns what expired holds set aside, and answers with the workspace as it stands then. Undefined where
+ * none had expired, and then the next look is put off to when one may; or where others were at it.
+ */
+async function returnExpiredHolds(
+  store: Store,
+  workspace: Workspace,
+  now: Date,
+): Promise<Workspace | undefined> {
+  const holds = await listOpenHolds(store, workspace)
+  const movement = returnExpired(workspace, holds, now)
+  if (!movement) {
+    await postponeHoldsCheck(store, workspace, earliest(holds.map(({ heldUntil }) => heldUntil)))
+    return undefined
+  }
+  await transact(store, movement)
+  return readWorkspace(store, workspace.workspaceId)
+}
+
+function earliest(times: string[]): string | undefined {
+  return times.sort()[0]
 }
 
 /** Entries of one id have one type, so an entry that records the same request is of the wanted type. */
-function alreadyRecorded<Entry extends LedgerEntry>(entry: LedgerEntry, wanted: Entry) {
+function alreadyRecorded<Entry extends Recordable>(entry: Recordable, wanted: Entry) {
   return isSameRequest(entry, wanted)
     ? { entry: entry as Entry, replayed: true }
     : { refused: 'idempotency_key_reused' as const }
 }
 
-type TransactionResult =
-  | { applied: true }
-  | { entry: LedgerEntry }
-  | { conflict: true }
-  | { stale: true }
-  /** The workspace's condition failed, and this is how it stood; undefined where there is none. */
-  | { workspace: Workspace | undefined }
-
-async function transact(store: Store, movement: Movement): Promise<TransactionResult> {
-  const items = [
-    { Update: workspaceUpdate(store, movement) },
-    { Put: entryPut(store, movement.entry) },
-    ...(movement.also ? [{ Put: purchasePut(store, movement.also) }] : []),
-  ]
-  try {
-    await answered(
-      store.client.send(
-        new TransactWriteCommand({ TransactItems: items, ClientRequestToken: randomUUID() }),
-      ),
-    )
-    return { applied: true }
-  } catch (error) {
-    const cause = error instanceof Error && isThrottle(error.cause) ? error.cause : error
-    if (isThrottle(cause) || cause instanceof TransactionInProgressException)
-      return { conflict: true }
-    if (cause instanceof TransactionCanceledException) {
-      const result = whyCancelled(cause.CancellationReasons ?? [])
-      if (result) return result
-    }
-    throw error
-  }
-}
-
-const conflictCodes = new Set([
-  'TransactionConflict',
-  'ThrottlingError',
-  'ProvisionedThroughputExceeded',
-])
-
-/** Undefined where no reason is one we know how to answer, which is a bug of ours. */
-function whyCancelled([workspace, entry, also]: CancellationReason[]):
-  | TransactionResult
-  | undefined {
-  if (conditionFailed(entry) && entry?.Item) return { entry: unmarshall(entry.Item) as LedgerEntry }
-  const codes = [workspace, entry, also].map((reason) => reason?.Code ?? 'None')
-  if (codes.some((code) => conflictCodes.has(code))) return { conflict: true }
-  if (conditionFailed(also)) return { stale: true }
-  if (conditionFailed(workspace)) {
-    return { workspace: workspace?.Item && (unmarshall(workspace.Item) as Workspace) }
-  }
-  return undefined
-}
-
-function conditionFailed(reason: CancellationReason | undefined): boolean {
-  return reason?.Code === 'ConditionalCheckFailed'
-}
-
 /** Full jitter: the waits of callers who collided once are spread out, so they do not collide again. */
 export async function backoff(attempt: number): Promise<void> {
   await sleep(Math.random() * Math.min(backoffMaxMs, backoffBaseMs * 2 ** attempt))
-}
-
-type UpdateItem = NonNullable<
-  NonNullable<TransactWriteCommandInput['TransactItems']>[number]['Update']
->
-
-/** The movement's conditions and changes as one update of the workspace's item. */
-function workspaceUpdate(store: Store, { entry, when, add, set }: Movement): UpdateItem {
-  const names: Record<string, string> = {}
-  const values: Record<string, unknown> = {}
-  const name = (field: string) => {
-    names[`#${field}`] = field
-    return `#${field}`
-  }
-  const value = (label: string, given: unknown) => {
-    values[`:${label}`] = given
-    return `:${label}`
-  }
-
-  const conditions: string[] = []
-  const asRead = { period: entry.period, ...when.asRead }
-  if (when.absent) conditions.push('attribute_not_exists(workspaceId)')
-  if (when.balanceAtLeast !== undefined) {
-    conditions.push(`${name('balance')} >= ${value('balanceAtLeast', when.balanceAtLeast)}`)
-  }
-  if (when.topUpsAtMost !== undefined) {
-    conditions.push(`${name('topUps')} <= ${value('topUpsAtMost', when.topUpsAtMost)}`)
-  }
-  for (const [field, read] of Object.entries(when.absent ? {} : asRead)) {
-    conditions.push(
-      read === undefined
-        ? `attribute_not_exists(${name(field)})`
-        : `${name(field)} = ${value(`${field}AsRead`, read)}`,
-    )
-  }
-
-  const sets = [`${name('updatedAt')} = ${value('updatedAt', entry.at)}`]
-  const removes: string[] = []
-  for (const field of ['quota', 'topUps', 'balance'] as const) {
-    if (add[field])
-      sets.push(`${name(field)} = ${name(field)} + ${value(`${field}Added`, add[field])}`)
-  }
-  if (add.day) {
-    const day = `${name('days')}.${name(add.day.day)}`
-    const used = `if_not_exists(${day}, ${value('zero', 0)}) + ${value('dayAdded', add.day.tokens)}`
-    sets.push(`${day} = ${used}`)
-  }
-  for (const [field, given] of Object.entries(set)) {
-    if (given === undefined) removes.push(name(field))
-    else sets.push(`${name(field)} = ${value(field, given)}`)
-  }
-
-  return {
-    TableName: store.workspacesTable,
-    Key: { workspaceId: entry.workspaceId },
-    ConditionExpression: conditions.join(' AND '),
-    UpdateExpression: `SET ${sets.join(', ')}${removes.length > 0 ? ` REMOVE ${removes.join(', ')}` : ''}`,
-    ExpressionAttributeNames: names,
-    ExpressionAttributeValues: values,
-    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-  }
 }

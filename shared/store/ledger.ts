@@ -1,6 +1,6 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb'
 import { GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
-import type { LedgerEntry, ResetEntry, UsageEntry } from '../domain/entry.ts'
+import type { LedgerEntry, Recordable, ResetEntry } from '../domain/entry.ts'
 import type { PurchaseChange } from '../domain/movement.ts'
 import type { Purchase } from '../domain/purchase.ts'
 import { answered, type Store } from './dynamodb.ts'
@@ -14,22 +14,50 @@ export async function readEntry(
   store: Store,
   workspaceId: string,
   entryId: string,
-): Promise<LedgerEntry | undefined> {
+): Promise<Recordable | undefined> {
   const item = await readItem(store, workspaceId, entryId)
-  return item as LedgerEntry | undefined
+  return item as Recordable | undefined
 }
 
 /** The write that records an entry, if no entry has its id yet. */
-export function entryPut(store: Store, entry: LedgerEntry) {
+export function entryPut(store: Store, entry: Recordable) {
+  const days = daysKept(entry, store)
   const shelf =
-    entry.type === 'use'
-      ? { [schema.ledger.timeToLive]: expiryOf(entry.at, store.usageRetentionDays) }
-      : { [schema.ledger.byTimeIndex.sortKey]: entry.at }
+    days === undefined
+      ? { [schema.ledger.byTimeIndex.sortKey]: entry.at }
+      : { [schema.ledger.timeToLive]: expiryOf(entry.at, days) }
   return {
     TableName: store.ledgerTable,
     Item: { ...entry, ...shelf },
     ConditionExpression: notYetRecorded,
     ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
+  }
+}
+
+/** Undefined for what is kept for ever, and listed by time. */
+function daysKept(entry: Recordable, { usageRetentionDays }: Store): number | undefined {
+  switch (entry.type) {
+    case 'use':
+    case 'hold':
+    case 'extend':
+    case 'expire':
+      return usageRetentionDays
+    case 'open':
+      return openHoldDays
+    default:
+      return undefined
+  }
+}
+
+/** Longer than any month: until the reset has ended it, a hold's item is what returns its tokens. */
+const openHoldDays = 40
+
+/** The check that there is no entry with this id. */
+export function entryAbsent(store: Store, workspaceId: string, entryId: string) {
+  return {
+    TableName: store.ledgerTable,
+    Key: { workspaceId, entryId },
+    ConditionExpression: notYetRecorded,
   }
 }
 
@@ -120,9 +148,9 @@ export interface ListingCursor {
   listedAt: string
 }
 
-/** What a listing holds: every kind of entry but usage, and purchases as they stand. */
+/** What a listing holds: every kind of entry but usage and holds, and purchases as they stand. */
 export type Listed = { listedAt: string } & (
-  | Exclude<LedgerEntry, UsageEntry>
+  | Exclude<LedgerEntry, { type: 'use' | 'hold' | 'extend' | 'expire' }>
   | (Purchase & { type: 'purchase' })
 )
 

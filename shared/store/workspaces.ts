@@ -1,4 +1,5 @@
-import { GetCommand, ScanCommand } from '@aws-sdk/lib-dynamodb'
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb'
+import { GetCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import type { Period } from '../domain/period.ts'
 import type { Workspace } from '../domain/workspace.ts'
 import { answered, type Store } from './dynamodb.ts'
@@ -18,6 +19,41 @@ export async function readWorkspace(
     ),
   )
   return Item as Workspace | undefined
+}
+
+/**
+ * Puts off the next look at open holds to when the first of them may expire (ISO 8601, UTC; undefined: there
+ * are none). Left undone where a movement came between, which only costs another look.
+ */
+export async function postponeHoldsCheck(
+  store: Store,
+  { workspaceId, period, held, holds, holdsExpireFrom, updatedAt }: Workspace,
+  until: string | undefined,
+): Promise<void> {
+  try {
+    await answered(
+      store.client.send(
+        new UpdateCommand({
+          TableName: store.workspacesTable,
+          Key: { workspaceId },
+          UpdateExpression: until ? 'SET holdsExpireFrom = :until' : 'REMOVE holdsExpireFrom',
+          ConditionExpression:
+            '#period = :period AND held = :held AND holds = :holds AND holdsExpireFrom = :from AND updatedAt = :updatedAt',
+          ExpressionAttributeNames: { '#period': 'period' },
+          ExpressionAttributeValues: {
+            ':period': period,
+            ':held': held,
+            ':holds': holds,
+            ':from': holdsExpireFrom,
+            ':updatedAt': updatedAt,
+            ...(until && { ':until': until }),
+          },
+        }),
+      ),
+    )
+  } catch (error) {
+    if (!(error instanceof ConditionalCheckFailedException)) throw error
+  }
 }
 
 export interface Segment {

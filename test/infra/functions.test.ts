@@ -10,15 +10,26 @@ import { synthesized } from './synthesized.ts'
 const { service, stack, template, resourceOf, logicalIdOf, all } = synthesized()
 
 const readWorkspace = ['Workspaces: GetItem']
-const move = [...readWorkspace, 'Workspaces: UpdateItem', 'Ledger: GetItem', 'Ledger: PutItem']
+const writeMovement = [
+  ...readWorkspace,
+  'Workspaces: UpdateItem',
+  'Ledger: GetItem',
+  'Ledger: PutItem',
+]
+const returnExpiredHolds = ['Ledger: Query', 'Ledger: DeleteItem']
+const move = [...writeMovement, ...returnExpiredHolds]
 const settle = [...move, 'Stripe secret: GetSecretValue']
 const reportFailure = ['FailedInvocations: SendMessage']
 
 /** Written out here a second time, on purpose: whoever widens a right has to say so twice. */
 const rights: Record<FunctionName, string[]> = {
   plans: [],
-  meter: readWorkspace,
+  meter: [...readWorkspace, 'Ledger: Query'],
   consume: move,
+  'open-hold': [...move, 'Ledger: ConditionCheckItem'],
+  'settle-hold': move,
+  'release-hold': move,
+  'extend-hold': [...move, 'Ledger: UpdateItem'],
   'start-purchase': [
     ...readWorkspace,
     'Ledger: GetItem',
@@ -31,7 +42,7 @@ const rights: Record<FunctionName, string[]> = {
   'put-workspace': move,
   'stripe-webhook': settle,
   reconcile: [...settle, ...reportFailure],
-  reset: [...move, 'Workspaces: Scan', 'itself: InvokeFunction', ...reportFailure],
+  reset: [...writeMovement, 'Workspaces: Scan', 'itself: InvokeFunction', ...reportFailure],
 }
 
 const tableSettings = ['LEDGER_TABLE', 'USAGE_RETENTION_DAYS', 'WORKSPACES_TABLE']
@@ -41,6 +52,10 @@ const environments: Record<FunctionName, string[]> = {
   plans: [],
   meter: [...tableSettings, ...claimSettings],
   consume: [...tableSettings, ...claimSettings],
+  'open-hold': [...tableSettings, ...claimSettings],
+  'settle-hold': [...tableSettings, ...claimSettings],
+  'release-hold': [...tableSettings, ...claimSettings],
+  'extend-hold': [...tableSettings, ...claimSettings],
   'start-purchase': [
     ...tableSettings,
     ...claimSettings,

@@ -67,6 +67,7 @@ export function workspaceWith(over: Partial<Workspace> = {}): Workspace {
     topUps,
     balance: quota + topUps,
     held: 0,
+    holds: 0,
     period: '2026-07',
     days: {},
     createdAt: '2026-07-01T00:00:00.000Z',

@@ -1,0 +1,258 @@
+import { type ExpiryEntry, type ExtensionEntry, entryId, type HoldEntry } from './entry.ts'
+import { type Conditions, type Moment, type Movement, recorded } from './movement.ts'
+import type { Refusal } from './refusal.ts'
+import type { Workspace } from './workspace.ts'
+
+/**
+ * Tokens set aside for work whose cost is not known yet. It is stored as an item of its own while it is
+ * open; closing it deletes the item and leaves a hold entry. A hold belongs to its period: the reset ends it.
+ */
+export interface OpenHold {
+  type: 'open'
+  workspaceId: string
+  entryId: string
+  holdId: string
+  /** ISO 8601, UTC. */
+  at: string
+  period: Workspace['period']
+  tokens: number
+  ttlSeconds: number
+  heldUntil: string
+  member?: string
+  feature?: string
+  model?: string
+}
+
+/** The most holds a workspace may have open, and the longest one may last without being extended. */
+export const openHoldsMax = 1_000
+export const holdSecondsMax = 900
+
+export interface HoldRequest {
+  workspaceId: string
+  holdId: string
+  tokens: number
+  ttlSeconds: number
+  member?: string
+  feature?: string
+  model?: string
+}
+
+/**
+ * Takes tokens from the balance and sets them aside. Built blind it counts on an earlier hold that expires
+ * first, as it does where all holds last alike; otherwise it is built again from the workspace as seen, and
+ * lowers the time from which holds may have expired.
+ */
+export function openHold(
+  { workspaceId, holdId, tokens, ttlSeconds, member, feature, model }: HoldRequest,
+  moment: Moment,
+  seen?: Workspace,
+): Movement<OpenHold> | Refusal<'insufficient_tokens' | 'holds_limit'> {
+  if (seen && seen.balance < tokens) return { refused: 'insufficient_tokens', workspace: seen }
+  if (seen && seen.holds >= openHoldsMax) return { refused: 'holds_limit', workspace: seen }
+  const heldUntil = secondsAfter(moment.at, ttlSeconds)
+  const first = seen !== undefined && (seen.holdsExpireFrom ?? heldUntil) >= heldUntil
+  const when: Conditions = { balanceAtLeast: tokens, holdsBelow: openHoldsMax }
+  return {
+    entry: {
+      type: 'open',
+      ...recorded(workspaceId, entryId.open(holdId), moment),
+      holdId,
+      tokens,
+      ttlSeconds,
+      heldUntil,
+      member,
+      feature,
+      model,
+    },
+    when: first
+      ? { ...when, asRead: { holdsExpireFrom: seen.holdsExpireFrom } }
+      : { ...when, holdsExpireBy: heldUntil },
+    add: { balance: -tokens, held: tokens, holds: 1 },
+    set: first ? { holdsExpireFrom: heldUntil } : {},
+    // A key whose hold is closed already must not open another one.
+    also: [{ absent: entryId.hold(holdId) }],
+  }
+}
+
+/** Pays for what was used, and returns the rest of what was held. */
+export interface Settlement {
+  outcome: 'settled'
+  tokens: number
+}
+
+/** Returns all that was held. */
+export interface Release {
+  outcome: 'released'
+}
+
+/**
+ * Closes an open hold. More than was held is taken from the balance as far as it goes, and what is left
+ * over is recorded as uncovered: the tokens have been spent, so there is nothing to refuse. A hold of an
+ * earlier period has nothing set aside any more, and its use is charged to the new month in the same way.
+ */
+export function closeHold(
+  hold: OpenHold,
+  closing: Settlement | Release,
+  moment: Moment,
+  seen?: Workspace,
+): Movement<HoldEntry> {
+  const ended = hold.period < moment.period
+  const held = ended ? 0 : hold.tokens
+  const used = closing.outcome === 'settled' ? closing.tokens : 0
+  return {
+    ...charge(hold, { outcome: closing.outcome, held, used }, moment, seen),
+    also: [{ closes: hold }],
+  }
+}
+
+/**
+ * Charges the use of a hold that had expired and been returned. Its expiry is recorded under the hold's own
+ * id, so this has an entry of its own, and happens at most once too.
+ */
+export function chargeLate(
+  hold: HoldEntry,
+  tokens: number,
+  moment: Moment,
+  seen?: Workspace,
+): Movement<HoldEntry> {
+  const movement = charge(hold, { outcome: 'settled', held: 0, used: tokens }, moment, seen)
+  return { ...movement, entry: { ...movement.entry, entryId: entryId.late(hold.holdId) } }
+}
+
+function charge(
+  { workspaceId, holdId, member, feature, model, ...hold }: OpenHold | HoldEntry,
+  { outcome, held, used }: { outcome: HoldEntry['outcome']; held: number; used: number },
+  moment: Moment,
+  seen?: Workspace,
+): Movement<HoldEntry> {
+  const fromHold = Math.min(used, held)
+  const excess = used - fromHold
+  const short = seen !== undefined && seen.balance < excess
+  const fromBalance = short ? seen.balance : excess
+  const charged = fromHold + fromBalance
+  const requested = hold.type === 'open' ? hold.tokens : hold.held
+  return {
+    entry: {
+      type: 'hold',
+      ...recorded(workspaceId, entryId.hold(holdId), moment),
+      holdId,
+      outcome,
+      held: requested,
+      used,
+      charged,
+      uncovered: used - charged,
+      returned: held - fromHold,
+      member,
+      feature,
+      model,
+    },
+    when: short ? { asRead: { balance: fromBalance } } : { balanceAtLeast: excess },
+    add: {
+      balance: held - fromHold - fromBalance,
+      held: -held,
+      holds: held > 0 ? -1 : 0,
+      day: charged > 0 ? { day: moment.day, tokens: charged } : undefined,
+    },
+    set: {},
+  }
+}
+
+/** Keeps a hold longer; never shorter, for others rely on when the first hold may expire. */
+export function extendHold(
+  hold: OpenHold,
+  { key, ttlSeconds }: { key: string; ttlSeconds: number },
+  moment: Moment,
+): Movement<ExtensionEntry> | Refusal<'hold_closed'> {
+  if (hold.period < moment.period) return { refused: 'hold_closed' }
+  const wanted = secondsAfter(moment.at, ttlSeconds)
+  const heldUntil = [wanted, hold.heldUntil].sort()[1]!
+  return {
+    entry: {
+      type: 'extend',
+      ...recorded(hold.workspaceId, entryId.extend(key), moment),
+      holdId: hold.holdId,
+      ttlSeconds,
+      heldUntil,
+    },
+    when: {},
+    add: {},
+    set: {},
+    also: [{ extends: hold, to: heldUntil }],
+  }
+}
+
+/**
+ * Returns what expired holds of the workspace's period set aside, as many as one transaction takes. Each
+ * is closed only if it is still open and nobody has extended it, so nothing is returned twice. Undefined
+ * where none of these holds has expired.
+ */
+export function returnExpired(
+  { workspaceId, period }: Workspace,
+  holds: readonly OpenHold[],
+  now: Date,
+): Movement<ExpiryEntry> | undefined {
+  const moment: Moment = { at: now.toISOString(), period, day: '' }
+  const expired = holds.filter((hold) => hasExpired(hold, period, now)).slice(0, expiredAtOnceMax)
+  const [first] = expired
+  if (!first) return undefined
+  const tokens = sum(expired)
+  return {
+    entry: {
+      type: 'expire',
+      ...recorded(workspaceId, entryId.expire(first.holdId), moment),
+      tokens,
+      holds: expired.length,
+    },
+    when: {},
+    add: { balance: tokens, held: -tokens, holds: -expired.length },
+    set: {},
+    also: expired.flatMap((hold) => [
+      { closes: hold, ifExpiredBy: moment.at },
+      { entry: expiredEntry(hold, moment) },
+    ]),
+  }
+}
+
+/** Each takes two writes of the hundred that one transaction may have. */
+const expiredAtOnceMax = 45
+
+/** The workspace as it is once the expired holds among these have been returned. */
+export function withExpiredReturned(
+  workspace: Workspace,
+  holds: readonly OpenHold[],
+  now: Date,
+): Workspace {
+  const tokens = sum(holds.filter((hold) => hasExpired(hold, workspace.period, now)))
+  return { ...workspace, balance: workspace.balance + tokens, held: workspace.held - tokens }
+}
+
+function expiredEntry(hold: OpenHold, moment: Moment): HoldEntry {
+  const { workspaceId, holdId, tokens, member, feature, model } = hold
+  return {
+    type: 'hold',
+    ...recorded(workspaceId, entryId.hold(holdId), moment),
+    holdId,
+    outcome: 'expired',
+    held: tokens,
+    used: 0,
+    charged: 0,
+    uncovered: 0,
+    returned: tokens,
+    member,
+    feature,
+    model,
+  }
+}
+
+/** A hold of another period has nothing to return: the reset ended it. */
+function hasExpired(hold: OpenHold, period: Workspace['period'], now: Date): boolean {
+  return hold.period === period && hold.heldUntil <= now.toISOString()
+}
+
+function secondsAfter(at: string, seconds: number): string {
+  return new Date(Date.parse(at) + seconds * 1_000).toISOString()
+}
+
+function sum(holds: readonly OpenHold[]): number {
+  return holds.reduce((total, { tokens }) => total + tokens, 0)
+}

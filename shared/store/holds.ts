@@ -1,0 +1,74 @@
+import { QueryCommand } from '@aws-sdk/lib-dynamodb'
+import { entryId } from '../domain/entry.ts'
+import { type OpenHold, withExpiredReturned } from '../domain/hold.ts'
+import { holdsExpiredBy, type Workspace } from '../domain/workspace.ts'
+import { answered, type Store } from './dynamodb.ts'
+import { readWorkspace } from './workspaces.ts'
+
+/** The open holds of the workspace's period, as they are stored now. */
+export async function listOpenHolds(
+  store: Store,
+  { workspaceId, period }: Workspace,
+): Promise<OpenHold[]> {
+  const holds: OpenHold[] = []
+  let from: Record<string, unknown> | undefined
+  do {
+    const { Items = [], LastEvaluatedKey } = await answered(
+      store.client.send(
+        new QueryCommand({
+          TableName: store.ledgerTable,
+          KeyConditionExpression: 'workspaceId = :workspaceId AND begins_with(entryId, :open)',
+          // Those of earlier periods were ended by a reset, and are only waiting for a late settle.
+          FilterExpression: '#period = :period',
+          ExpressionAttributeNames: { '#period': 'period' },
+          ExpressionAttributeValues: {
+            ':workspaceId': workspaceId,
+            ':open': entryId.open(''),
+            ':period': period,
+          },
+          ConsistentRead: true,
+          ExclusiveStartKey: from,
+        }),
+      ),
+    )
+    holds.push(...(Items as OpenHold[]))
+    from = LastEvaluatedKey
+  } while (from)
+  return holds
+}
+
+/** The write that closes a hold, if it is still open and, where asked, has expired by then. */
+export function holdClosed(store: Store, { workspaceId, entryId }: OpenHold, ifExpiredBy?: string) {
+  return {
+    TableName: store.ledgerTable,
+    Key: { workspaceId, entryId },
+    ConditionExpression: ifExpiredBy ? 'heldUntil <= :at' : 'attribute_exists(entryId)',
+    ...(ifExpiredBy && { ExpressionAttributeValues: { ':at': ifExpiredBy } }),
+  }
+}
+
+/** The write that moves a hold's expiry, if it is still as read. */
+export function holdExtended(store: Store, hold: OpenHold, heldUntil: string) {
+  const { workspaceId, entryId } = hold
+  return {
+    TableName: store.ledgerTable,
+    Key: { workspaceId, entryId },
+    UpdateExpression: 'SET heldUntil = :to',
+    ConditionExpression: 'heldUntil = :asRead',
+    ExpressionAttributeValues: { ':to': heldUntil, ':asRead': hold.heldUntil },
+  }
+}
+
+/**
+ * A workspace as it reads now, for somebody who only looks: open holds that have expired are shown as
+ * returned, without writing.
+ */
+export async function readForDisplay(
+  store: Store,
+  workspaceId: string,
+  now: Date,
+): Promise<Workspace | undefined> {
+  const workspace = await readWorkspace(store, workspaceId)
+  if (!workspace || !holdsExpiredBy(workspace, now.toISOString())) return workspace
+  return withExpiredReturned(workspace, await listOpenHolds(store, workspace), now)
+}

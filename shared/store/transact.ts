@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto'
+import {
+  type CancellationReason,
+  TransactionCanceledException,
+  TransactionInProgressException,
+} from '@aws-sdk/client-dynamodb'
+import { TransactWriteCommand, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
+import { unmarshall } from '@aws-sdk/util-dynamodb'
+import type { Recordable } from '../domain/entry.ts'
+import type { Also, Movement } from '../domain/movement.ts'
+import type { Workspace } from '../domain/workspace.ts'
+import { answered, isThrottle, type Store } from './dynamodb.ts'
+import { holdClosed, holdExtended } from './holds.ts'
+import { entryAbsent, entryPut, purchasePut } from './ledger.ts'
+
+/** What became of one transaction, with the most telling of the reasons where it was cancelled. */
+export type TransactionResult =
+  | { applied: true }
+  | { entry: Recordable }
+  | { conflict: true }
+  | { stale: true }
+  /** The workspace's condition failed, and this is how it stood; undefined where there is none. */
+  | { workspace: Workspace | undefined }
+
+/**
+ * Tries a movement once: everything it says in one transaction, or nothing. Each has a token of its own, so
+ * a retry of the SDK's cannot apply it twice. Throws `Unavailable` when DynamoDB does not answer.
+ */
+export async function transact(store: Store, movement: Movement): Promise<TransactionResult> {
+  const items = [
+    { Update: workspaceUpdate(store, movement) },
+    { Put: entryPut(store, movement.entry) },
+    ...(movement.also ?? []).map((also) => alsoWrite(store, movement.entry.workspaceId, also)),
+  ]
+  try {
+    await answered(
+      store.client.send(
+        new TransactWriteCommand({ TransactItems: items, ClientRequestToken: randomUUID() }),
+      ),
+    )
+    return { applied: true }
+  } catch (error) {
+    const cause = error instanceof Error && isThrottle(error.cause) ? error.cause : error
+    if (isThrottle(cause) || cause instanceof TransactionInProgressException)
+      return { conflict: true }
+    if (cause instanceof TransactionCanceledException) {
+      const result = whyCancelled(cause.CancellationReasons ?? [])
+      if (result) return result
+    }
+    throw error
+  }
+}
+
+const conflictCodes = new Set([
+  'TransactionConflict',
+  'ThrottlingError',
+  'ProvisionedThroughputExceeded',
+])
+
+/** Undefined where no reason is one we know how to answer, which is a bug of ours. */
+function whyCancelled([workspace, entry, ...also]: CancellationReason[]):
+  | TransactionResult
+  | undefined {
+  if (conditionFailed(entry) && entry?.Item) return { entry: unmarshall(entry.Item) as Recordable }
+  const codes = [workspace, entry, ...also].map((reason) => reason?.Code ?? 'None')
+  if (codes.some((code) => conflictCodes.has(code))) return { conflict: true }
+  if (also.some(conditionFailed)) return { stale: true }
+  if (conditionFailed(workspace)) {
+    return { workspace: workspace?.Item && (unmarshall(workspace.Item) as Workspace) }
+  }
+  return undefined
+}
+
+function conditionFailed(reason: CancellationReason | undefined): boolean {
+  return reason?.Code === 'ConditionalCheckFailed'
+}
+
+type TransactItem = NonNullable<TransactWriteCommandInput['TransactItems']>[number]
+
+function alsoWrite(store: Store, workspaceId: string, also: Also): TransactItem {
+  if ('purchase' in also) return { Put: purchasePut(store, also) }
+  if ('closes' in also) return { Delete: holdClosed(store, also.closes, also.ifExpiredBy) }
+  if ('extends' in also) return { Update: holdExtended(store, also.extends, also.to) }
+  if ('entry' in also) return { Put: entryPut(store, also.entry) }
+  return { ConditionCheck: entryAbsent(store, workspaceId, also.absent) }
+}
+
+type UpdateItem = NonNullable<TransactItem['Update']>
+
+/** The movement's conditions and changes as one update of the workspace's item. */
+function workspaceUpdate(store: Store, { entry, when, add, set }: Movement): UpdateItem {
+  const names: Record<string, string> = {}
+  const values: Record<string, unknown> = {}
+  const name = (field: string) => {
+    names[`#${field}`] = field
+    return `#${field}`
+  }
+  const value = (label: string, given: unknown) => {
+    values[`:${label}`] = given
+    return `:${label}`
+  }
+
+  const conditions: string[] = []
+  const asRead = { period: entry.period, ...when.asRead }
+  if (when.absent) conditions.push('attribute_not_exists(workspaceId)')
+  if (when.balanceAtLeast !== undefined) {
+    conditions.push(`${name('balance')} >= ${value('balanceAtLeast', when.balanceAtLeast)}`)
+  }
+  if (when.topUpsAtMost !== undefined) {
+    conditions.push(`${name('topUps')} <= ${value('topUpsAtMost', when.topUpsAtMost)}`)
+  }
+  if (when.holdsBelow !== undefined) {
+    conditions.push(`${name('holds')} < ${value('holdsBelow', when.holdsBelow)}`)
+  }
+  if (when.holdsExpireBy !== undefined) {
+    conditions.push(`${name('holdsExpireFrom')} <= ${value('holdsExpireBy', when.holdsExpireBy)}`)
+  }
+  for (const [field, read] of Object.entries(when.absent ? {} : asRead)) {
+    conditions.push(
+      read === undefined
+        ? `attribute_not_exists(${name(field)})`
+        : `${name(field)} = ${value(`${field}AsRead`, read)}`,
+    )
+  }
+
+  const sets = [`${name('updatedAt')} = ${value('updatedAt', entry.at)}`]
+  const removes: string[] = []
+  for (const field of ['quota', 'topUps', 'balance', 'held', 'holds'] as const) {
+    if (add[field])
+      sets.push(`${name(field)} = ${name(field)} + ${value(`${field}Added`, add[field])}`)
+  }
+  if (add.day) {
+    const day = `${name('days')}.${name(add.day.day)}`
+    const used = `if_not_exists(${day}, ${value('zero', 0)}) + ${value('dayAdded', add.day.tokens)}`
+    sets.push(`${day} = ${used}`)
+  }
+  for (const [field, given] of Object.entries(set)) {
+    if (given === undefined) removes.push(name(field))
+    else sets.push(`${name(field)} = ${value(field, given)}`)
+  }
+
+  return {
+    TableName: store.workspacesTable,
+    Key: { workspaceId: entry.workspaceId },
+    ConditionExpression: conditions.join(' AND '),
+    UpdateExpression: `SET ${sets.join(', ')}${removes.length > 0 ? ` REMOVE ${removes.join(', ')}` : ''}`,
+    ExpressionAttributeNames: names,
+    ExpressionAttributeValues: values,
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+  }
+}
