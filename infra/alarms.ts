@@ -16,12 +16,12 @@ import { FilterPattern, MetricFilter } from 'aws-cdk-lib/aws-logs'
 import type { ITopic } from 'aws-cdk-lib/aws-sns'
 import type { Queue } from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
+import { routes } from '../shared/http/routes.ts'
 import { type SignalName, signalNames } from '../shared/signals.ts'
 import { schema } from '../shared/store/schema.ts'
 import type { Api } from './api.ts'
 import { type FunctionName, functionNames, functions } from './functions.ts'
 import type { ServiceFunction } from './lambda.ts'
-import { routes } from './routes.ts'
 import type { Tables } from './tables.ts'
 
 export interface AlarmsProps {

@@ -64,6 +64,7 @@ const usesTokens = {
 const settlesPurchases = { ...movesTokens, stripe: true } satisfies Partial<FunctionSpec>
 
 const specs = {
+  openapi: answersRequests,
   plans: answersRequests,
   // Holds that have expired are shown as returned.
   meter: { ...answersRequests, ...readsWorkspaces, ledger: ['Query'] },

@@ -3,7 +3,7 @@ import type { Role } from '../domain/plan.ts'
 import type { Refusal, RefusalCode } from '../domain/refusal.ts'
 
 /** Every error this service answers with: its status, and what is true whenever it is given. */
-const problems = {
+export const problems = {
   invalid_request: [
     400,
     'The request is not valid',

@@ -1,4 +1,7 @@
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb'
+import {
+  ConditionalCheckFailedException,
+  TransactionConflictException,
+} from '@aws-sdk/client-dynamodb'
 import { GetCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import type { Period } from '../domain/period.ts'
 import type { Workspace } from '../domain/workspace.ts'
@@ -52,7 +55,10 @@ export async function postponeHoldsCheck(
       ),
     )
   } catch (error) {
-    if (!(error instanceof ConditionalCheckFailedException)) throw error
+    const cameBetween =
+      error instanceof ConditionalCheckFailedException ||
+      error instanceof TransactionConflictException
+    if (!cameBetween) throw error
   }
 }
 

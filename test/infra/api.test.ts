@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type FunctionName, functionNames } from '../../infra/functions.ts'
-import { routes } from '../../infra/routes.ts'
+import { routes } from '../../shared/http/routes.ts'
 import { synthesized } from './synthesized.ts'
 
 const { service, template, logicalIdOf, all } = synthesized({
@@ -50,11 +50,15 @@ describe('the routes', () => {
     ])
   })
 
-  it('leave open only the price list and the webhook', () => {
+  it('leave open only the price list, the API description and the webhook', () => {
     const open = Object.values(all('AWS::ApiGatewayV2::Route'))
       .filter((route) => route.Properties.AuthorizationType !== 'JWT')
       .map((route) => route.Properties.RouteKey)
-    expect(open.sort()).toEqual(['GET /v1/plans', 'POST /v1/stripe/webhook'])
+    expect(open.sort()).toEqual([
+      'GET /v1/openapi.json',
+      'GET /v1/plans',
+      'POST /v1/stripe/webhook',
+    ])
   })
 
   it('name functions that exist, and leave out only the scheduled ones', () => {

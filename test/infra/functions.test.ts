@@ -4,7 +4,7 @@ import { RetentionDays } from 'aws-cdk-lib/aws-logs'
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
 import { describe, expect, it } from 'vitest'
 import { type FunctionName, functionNames } from '../../infra/functions.ts'
-import { routes } from '../../infra/routes.ts'
+import { routes } from '../../shared/http/routes.ts'
 import { synthesized } from './synthesized.ts'
 
 const { service, stack, template, resourceOf, logicalIdOf, all } = synthesized()
@@ -23,6 +23,7 @@ const reportFailure = ['FailedInvocations: SendMessage']
 
 /** Written out here a second time, on purpose: whoever widens a right has to say so twice. */
 const rights: Record<FunctionName, string[]> = {
+  openapi: [],
   plans: [],
   meter: [...readWorkspace, 'Ledger: Query'],
   consume: move,
@@ -49,6 +50,7 @@ const tableSettings = ['LEDGER_TABLE', 'USAGE_RETENTION_DAYS', 'WORKSPACES_TABLE
 const claimSettings = ['ADMIN_ROLES', 'MEMBER_ROLES', 'ROLE_CLAIM', 'WORKSPACE_CLAIM']
 
 const environments: Record<FunctionName, string[]> = {
+  openapi: [],
   plans: [],
   meter: [...tableSettings, ...claimSettings],
   consume: [...tableSettings, ...claimSettings],

@@ -1,8 +1,8 @@
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb'
 import { afterAll, describe, expect, it } from 'vitest'
-import { routes } from '../../infra/routes.ts'
 import { localCredentials, region } from '../../local/aws.ts'
 import { startStack } from '../../local/stack.ts'
+import { routes } from '../../shared/http/routes.ts'
 import { type LocalStack, startLocalStack } from '../support/local-stack.ts'
 import { temporaryFolder } from './bundle.ts'
 

@@ -1,5 +1,7 @@
+import type { Scope } from './caller.ts'
+
 /**
- * Every route of the API as plain data: the stack, the local gateway and the access tests all read this list.
+ * Every route of the API as plain data: the stack and the API's own description are both made from this list.
  *
  * `access` is what the JWT authorizer demands before a function runs. `signed-in` routes decide the rest
  * themselves, because who may depends on the caller's workspace and role.
@@ -9,10 +11,11 @@ export interface Route {
   path: `/v1/${string}`
   /** Names `functions/<name>.ts`. */
   function: string
-  access: 'public' | 'signed-in' | { scope: string }
+  access: 'public' | 'signed-in' | { scope: Scope }
 }
 
-export const routes: readonly Route[] = [
+const table = [
+  { method: 'GET', path: '/v1/openapi.json', function: 'openapi', access: 'public' },
   { method: 'GET', path: '/v1/plans', function: 'plans', access: 'public' },
   {
     method: 'GET',
@@ -81,4 +84,9 @@ export const routes: readonly Route[] = [
     access: { scope: 'tokens:manage' },
   },
   { method: 'POST', path: '/v1/stripe/webhook', function: 'stripe-webhook', access: 'public' },
-]
+] as const satisfies readonly Route[]
+
+export const routes: readonly Route[] = table
+
+/** The functions that answer routes, by their names. */
+export type RoutedFunction = (typeof table)[number]['function']

@@ -1,0 +1,8 @@
+import { publicEndpoint } from '../shared/http/endpoint.ts'
+import { openApiDocument } from '../shared/http/openapi.ts'
+import { answer } from '../shared/http/problem.ts'
+
+const document = openApiDocument()
+
+/** `GET /v1/openapi.json`: how to call this API, to anyone. */
+export const handler = publicEndpoint(async () => answer(200, document))
