@@ -70,8 +70,9 @@ function isOutage(error: unknown): boolean {
 function accountOf(secret: string | undefined, { apiBase, secretId }: StripeConfig): StripeAccount {
   const { apiKey, webhookSecrets } = parse(secret, secretId)
   const client = new Stripe(apiKey, {
-    maxNetworkRetries: 2,
-    timeout: 8_000,
+    // A silent Stripe is given up well before the function that asked is, so that its caller hears 503.
+    maxNetworkRetries: 1,
+    timeout: 5_000,
     telemetry: false,
     ...(apiBase && {
       protocol: apiBase.protocol === 'http:' ? 'http' : 'https',
