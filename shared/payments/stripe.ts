@@ -77,7 +77,8 @@ function accountOf(secret: string | undefined, { apiBase, secretId }: StripeConf
     ...(apiBase && {
       protocol: apiBase.protocol === 'http:' ? 'http' : 'https',
       host: apiBase.hostname,
-      port: apiBase.port,
+      // The client would take 443 for either protocol.
+      port: apiBase.port || (apiBase.protocol === 'http:' ? 80 : 443),
     }),
   })
   return { client, livemode: /^[rs]k_live_/.test(apiKey), webhookSecrets }
