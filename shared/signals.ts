@@ -15,7 +15,7 @@ export const signalNames = [
   'reversal_shortfall',
   /** The monthly sweep could not roll one workspace over. It rolls over by itself at its next movement. */
   'reset_item_failed',
-  /** Reconciliation could not settle a purchase; the cursor waits for it. */
+  /** Reconciliation met a bug on one purchase and went on; it is tried again for an hour, and then no more. */
   'reconcile_failed',
   /** A request was answered 503 because DynamoDB or Stripe did not answer, or one workspace is too busy. */
   'unavailable',

@@ -108,15 +108,19 @@ const numeral = (min: number, max: number, otherwise: number) =>
 
 const cursorError = 'must be the nextCursor of an earlier answer'
 
+/** DynamoDB refuses empty and overlong keys as a fault of the one who asks, and that would be us. */
+const cursorKeys = z.strictObject(
+  {
+    entryId: z.string(cursorError).check(z.regex(/^.{1,256}$/, cursorError)),
+    listedAt: z.string(cursorError).check(z.regex(/^[\dT:.-]{19,29}Z$/, cursorError)),
+  },
+  cursorError,
+)
+
 export const activityQuery = z.strictObject({
   months: numeral(1, 24, 1),
   limit: numeral(1, 100, 50),
-  cursor: z.optional(
-    z.pipe(
-      z.pipe(z.string(), z.transform(decodeCursor)),
-      z.strictObject({ entryId: z.string(), listedAt: z.string() }, cursorError),
-    ),
-  ),
+  cursor: z.optional(z.pipe(z.pipe(z.string(), z.transform(decodeCursor)), cursorKeys)),
 })
 
 /** A cursor travels as one opaque word; the inverse of `encodeCursor`, or null for what is not one. */

@@ -88,7 +88,7 @@ export const problems = {
   busy: [
     503,
     'The workspace is too busy',
-    'Nothing was changed. Retry with the same Idempotency-Key after the time in Retry-After.',
+    'Retry with the same Idempotency-Key after the time in Retry-After: nothing happens twice.',
   ],
   unavailable: [
     503,

@@ -38,9 +38,9 @@ export async function resetWorkspaces(store: Store, sweep: Sweep): Promise<Swept
   do {
     const page = await pageOfBehind(store, { ...sweep, startAfter: swept.startAfter }, sweep.period)
     for (const batch of batches(page.workspaces, sweep.pacePerSecond)) {
-      const secondIsOver = sleep(batch.length === sweep.pacePerSecond ? 1_000 : 0)
+      const itsTimeIsOver = sleep((1_000 * batch.length) / sweep.pacePerSecond)
       await resetBatch(store, batch, sweep.period, swept)
-      await secondIsOver
+      await itsTimeIsOver
       if (sweep.timeLeftMs() < reserveMs) return swept
     }
     swept.startAfter = page.startAfter

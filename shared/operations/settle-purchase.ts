@@ -55,8 +55,10 @@ export async function settlePurchase(
 
     const standing = standingOf(purchase, facts)
     if (stands(purchase, standing)) return { purchase }
-    if (movesTokens(purchase, standing)) await moveTokens(store, purchase, standing, now)
-    else {
+    if (movesTokens(purchase, standing)) {
+      const moved = await moveTokens(store, purchase, standing, now)
+      if ('refused' in moved) return moved
+    } else {
       const after = settled(purchase, standing, now.toISOString())
       await replacePurchase(store, { purchase: after, replacesVersion: purchase.version })
     }
@@ -66,14 +68,15 @@ export async function settlePurchase(
 
 /**
  * Commits the movement that brings the purchase to its standing, unless the purchase has changed since it
- * was read. Either way the caller reads it again and sees where it stands.
+ * was read. Either way the caller reads it again and sees where it stands; a workspace that is too busy has
+ * been tried often enough by then.
  */
 async function moveTokens(
   store: Store,
   purchase: Purchase,
   standing: Standing,
   now: Date,
-): Promise<void> {
+): Promise<{ moved: true } | Refusal<'busy'>> {
   const { workspaceId, purchaseId } = purchase
   const workspace = await readWorkspace(store, workspaceId)
   if (!workspace) throw new Error(`the workspace of purchase ${purchaseId} is gone`)
@@ -83,10 +86,12 @@ async function moveTokens(
     seen: workspace,
     decide: (moment, seen = workspace) => settle(purchase, standing, moment, seen),
   })
-  if ('refused' in outcome && outcome.refused !== 'busy') {
+  if ('refused' in outcome) {
+    if (outcome.refused === 'busy') return { refused: 'busy' }
     throw new Error(`purchase ${purchaseId} could not be settled: ${outcome.refused}`)
   }
   if ('entry' in outcome && !outcome.replayed && outcome.entry.shortfall > 0) {
     signal('reversal_shortfall', { workspaceId, purchaseId, tokens: outcome.entry.shortfall })
   }
+  return { moved: true }
 }

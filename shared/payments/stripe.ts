@@ -70,13 +70,15 @@ function isOutage(error: unknown): boolean {
 function accountOf(secret: string | undefined, { apiBase, secretId }: StripeConfig): StripeAccount {
   const { apiKey, webhookSecrets } = parse(secret, secretId)
   const client = new Stripe(apiKey, {
-    maxNetworkRetries: 2,
-    timeout: 8_000,
+    // A silent Stripe is given up well before the function that asked is, so that its caller hears 503.
+    maxNetworkRetries: 1,
+    timeout: 5_000,
     telemetry: false,
     ...(apiBase && {
       protocol: apiBase.protocol === 'http:' ? 'http' : 'https',
       host: apiBase.hostname,
-      port: apiBase.port,
+      // The client would take 443 for either protocol.
+      port: apiBase.port || (apiBase.protocol === 'http:' ? 80 : 443),
     }),
   })
   return { client, livemode: /^[rs]k_live_/.test(apiKey), webhookSecrets }

@@ -15,6 +15,8 @@ import { postponeHoldsCheck, readWorkspace } from './workspaces.ts'
 const attemptsMax = 12
 const backoffBaseMs = 20
 const backoffMaxMs = 500
+/** No attempt begins later: the SDK waits out throttles too, and whoever called must still be answered. */
+const attemptsMsMax = 6_000
 
 export interface Request<Entry extends Recordable, Code extends RefusalCode> {
   workspaceId: string
@@ -54,7 +56,8 @@ export async function commit<Entry extends Recordable, Code extends RefusalCode>
 ): Promise<Outcome<Entry, Code>> {
   let moment = momentOf(now)
   let wanted: Entry | undefined
-  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+  const deadline = performance.now() + attemptsMsMax
+  for (let attempt = 1; attempt <= attemptsMax && performance.now() < deadline; attempt++) {
     if (seen && seen.period > moment.period) moment = momentOf(now, seen.period)
     if (seen && seen.period < moment.period) {
       const rolled = await rollOver(store, seen, moment.period)

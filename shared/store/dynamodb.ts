@@ -51,12 +51,16 @@ export function isThrottle(error: unknown): boolean {
   return error instanceof Error && throttles.has(error.name)
 }
 
-/** An error without an HTTP answer never reached DynamoDB, or its answer never reached us. */
+/**
+ * The SDK notes on every error of a request it sent how that went. One that was sent and has no HTTP status
+ * never reached DynamoDB, or its answer never reached us; one that was never sent is a bug of ours.
+ */
 function isOutage(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const { $metadata, $fault } = error as {
     $metadata?: { httpStatusCode?: number }
     $fault?: string
   }
-  return isThrottle(error) || $fault === 'server' || $metadata?.httpStatusCode === undefined
+  const unanswered = $metadata !== undefined && $metadata.httpStatusCode === undefined
+  return unanswered || isThrottle(error) || $fault === 'server'
 }

@@ -1,4 +1,7 @@
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb'
+import {
+  ConditionalCheckFailedException,
+  TransactionConflictException,
+} from '@aws-sdk/client-dynamodb'
 import { GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import type { LedgerEntry, Recordable, ResetEntry } from '../domain/entry.ts'
 import type { PurchaseChange } from '../domain/movement.ts'
@@ -234,13 +237,19 @@ function expiryOf(at: string, days: number): number {
   return Math.floor(Date.parse(at) / 1000) + days * 86_400
 }
 
-/** Whether a conditioned write was applied; other failures are thrown. */
+/**
+ * Whether a conditioned write was applied; other failures are thrown. One that met a transaction on the same
+ * item lost to it, and would most likely have failed its condition a moment later.
+ */
 async function applied(write: Promise<unknown>): Promise<boolean> {
   try {
     await answered(write)
     return true
   } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) return false
+    const lost =
+      error instanceof ConditionalCheckFailedException ||
+      error instanceof TransactionConflictException
+    if (lost) return false
     throw error
   }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { PutCommand } from '@aws-sdk/lib-dynamodb'
 import { inject } from 'vitest'
 import { createTables } from '../../local/tables.ts'
 import type { Workspace } from '../../shared/domain/workspace.ts'
@@ -74,4 +75,10 @@ export function workspaceWith(over: Partial<Workspace> = {}): Workspace {
     updatedAt: '2026-07-01T00:00:00.000Z',
     ...over,
   }
+}
+
+/** Stores a workspace as it is, without the ledger entries that would have led there. */
+export async function addWorkspace(store: Store, over: Partial<Workspace> = {}): Promise<void> {
+  const command = { TableName: store.workspacesTable, Item: workspaceWith(over) }
+  await store.client.send(new PutCommand(command))
 }

@@ -1,0 +1,140 @@
+import { describe, expect, it } from 'vitest'
+import {
+  mismatchOf,
+  movesTokens,
+  type PaymentFacts,
+  type Purchase,
+  purchaseView,
+  settled,
+  standingOf,
+  stands,
+} from '../../shared/domain/purchase.ts'
+import { factsWith, purchaseWith } from '../support/purchase.ts'
+
+describe('where a purchase should stand', () => {
+  it.each(['open', 'processing', 'failed', 'expired'] as const)('%s gives no tokens', (status) => {
+    const standing = standingOf(purchaseWith(), factsWith({ status }))
+    expect(standing).toMatchObject({ status, reversed: 0 })
+    expect(movesTokens(purchaseWith(), standing)).toBe(false)
+  })
+
+  it.each([
+    ['paid', {}, 'paid', 0],
+    ['refunded by a cent', { amountRefunded: 1 }, 'refunded', 4_000],
+    ['refunded by a third', { amountRefunded: 84 }, 'refunded', 336_000],
+    ['refunded whole', { amountRefunded: 250 }, 'refunded', 1_000_000],
+    ['disputed in part', { amountDisputed: 100 }, 'disputed', 400_000],
+    ['disputed whole', { amountDisputed: 250 }, 'disputed', 1_000_000],
+    ['refunded and disputed', { amountRefunded: 100, amountDisputed: 100 }, 'disputed', 800_000],
+    [
+      'refunded and disputed beyond the amount',
+      { amountRefunded: 250, amountDisputed: 250 },
+      'disputed',
+      1_000_000,
+    ],
+  ] as const)('%s loses what the money no longer buys', (_, over, status, reversed) => {
+    expect(standingOf(purchaseWith(), factsWith(over))).toMatchObject({ status, reversed })
+  })
+
+  it('keeps whole tokens, rounded down, so a part refund never leaves more than was paid for', () => {
+    const purchase = purchaseWith({ tokens: 1_000_000, amount: 300 })
+    const facts = factsWith({ amountTotal: 300, amountBeforeTax: 300, amountRefunded: 100 })
+    // 200 of 300 cents buy 666,666.67 tokens.
+    expect(standingOf(purchase, facts).reversed).toBe(1_000_000 - 666_666)
+  })
+
+  it('measures refunds against what was paid, tax included', () => {
+    const facts = factsWith({ amountTotal: 300, amountBeforeTax: 250, amountRefunded: 150 })
+    expect(standingOf(purchaseWith(), facts).reversed).toBe(500_000)
+  })
+
+  it('is exact for the largest order', () => {
+    const purchase = purchaseWith({ tokens: 1_000_000_000, amount: 250_000 })
+    const facts = factsWith({ amountTotal: 299_999, amountBeforeTax: 250_000, amountRefunded: 1 })
+    const kept = (1_000_000_000n * 299_998n) / 299_999n
+    expect(standingOf(purchase, facts).reversed).toBe(1_000_000_000 - Number(kept))
+  })
+})
+
+describe('facts that contradict the purchase', () => {
+  it.each<[keyof PaymentFacts, Partial<PaymentFacts>]>([
+    ['livemode', { livemode: true }],
+    ['workspaceId', { workspaceId: 'crew' }],
+    ['workspaceId', { workspaceId: undefined }],
+    ['purchaseId', { purchaseId: 'pur_2' }],
+    ['purchaseId', { purchaseId: undefined }],
+    ['currency', { currency: 'eur' }],
+    ['amountBeforeTax', { amountBeforeTax: 249 }],
+    ['amountBeforeTax', { amountBeforeTax: 0 }],
+  ])('are named: %s, from %o', (fact, over) => {
+    expect(mismatchOf(purchaseWith(), factsWith(over))).toBe(fact)
+  })
+
+  it('are none when all is as stored, tax or no tax', () => {
+    expect(mismatchOf(purchaseWith(), factsWith())).toBeUndefined()
+    expect(mismatchOf(purchaseWith(), factsWith({ amountTotal: 300 }))).toBeUndefined()
+  })
+
+  it('include a paid purchase that Stripe no longer calls paid', () => {
+    for (const status of ['paid', 'refunded', 'disputed'] as const) {
+      const facts = factsWith({ status: 'open' })
+      expect(mismatchOf(purchaseWith({ status }), facts)).toBe('status')
+    }
+  })
+
+  it('do not include the amount before any money has moved', () => {
+    const facts = factsWith({ status: 'open', amountBeforeTax: 0, amountTotal: 0 })
+    expect(mismatchOf(purchaseWith(), facts)).toBeUndefined()
+  })
+})
+
+describe('what is left to write', () => {
+  const standing = (purchase: Purchase, over: Partial<PaymentFacts> = {}) => {
+    const where = standingOf(purchase, factsWith(over))
+    return { stands: stands(purchase, where), moves: movesTokens(purchase, where) }
+  }
+
+  it('is the credit, once', () => {
+    expect(standing(purchaseWith())).toEqual({ stands: false, moves: true })
+    expect(standing(purchaseWith({ status: 'paid' }))).toEqual({ stands: true, moves: false })
+  })
+
+  it('is the credit too for a payment that had failed or expired before', () => {
+    for (const status of ['failed', 'expired', 'processing'] as const) {
+      expect(standing(purchaseWith({ status }))).toEqual({ stands: false, moves: true })
+    }
+  })
+
+  it('is nothing but state when the money that is missing stays the same', () => {
+    const refunded = purchaseWith({ status: 'refunded', reversed: 1_000_000, taken: 1_000_000 })
+    const both = { amountRefunded: 250, amountDisputed: 250 }
+    expect(standing(refunded, both)).toEqual({ stands: false, moves: false })
+  })
+
+  it('is the receipt, when Stripe made one later', () => {
+    const paid = purchaseWith({ status: 'paid' })
+    const withReceipt = { receiptUrl: 'https://stripe.example.com/r' }
+    expect(standing(paid, withReceipt)).toEqual({ stands: false, moves: false })
+    const after = settled(paid, standingOf(paid, factsWith(withReceipt)), paid.updatedAt)
+    expect(after).toMatchObject({ ...withReceipt, version: paid.version + 1 })
+    // Stripe leaving the receipt out again does not make it forgotten.
+    expect(standing(after)).toEqual({ stands: true, moves: false })
+  })
+})
+
+describe('what a buyer sees', () => {
+  it('is a way to pay while it is open, and what was credited once it is paid', () => {
+    expect(purchaseView(purchaseWith())).toMatchObject({
+      status: 'open',
+      credited: 0,
+      checkoutUrl: 'https://checkout.example.com/cs_1',
+    })
+    const refunded = purchaseView(purchaseWith({ status: 'refunded', taken: 400_000 }))
+    expect(refunded).toMatchObject({ credited: 600_000, checkoutUrl: undefined })
+  })
+
+  it('tells nothing of how we keep it', () => {
+    const hidden = ['sessionId', 'customerId', 'attempt', 'version', 'by', 'livemode']
+    for (const field of hidden) expect(purchaseView(purchaseWith())).not.toHaveProperty(field)
+  })
+})

@@ -1,0 +1,216 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { catalog } from '../shared/catalog.ts'
+import { problem, problemCodes } from '../shared/http/problem.ts'
+
+/*
+ * The floors of the house, and what else a reader may rely on without looking: rules of the code base that no
+ * compiler keeps.
+ */
+const root = fileURLToPath(new URL('..', import.meta.url))
+const read = (file: string) => readFileSync(join(root, file), 'utf8')
+
+/** Files below the folders, as paths from the root. */
+function filesIn(...folders: string[]): string[] {
+  return folders
+    .filter((folder) => existsSync(join(root, folder)))
+    .flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name).slice(root.length)),
+    )
+    .sort()
+}
+
+const typescriptIn = (...folders: string[]) =>
+  filesIn(...folders).filter((file) => file.endsWith('.ts'))
+
+interface Import {
+  /** A path from the root, or the name of a package. */
+  of: string
+  /** Gone before the code runs. */
+  typeOnly: boolean
+}
+
+/** What a file names: imports and exports from elsewhere, and files it loads by their URL. */
+function importsOf(file: string): Import[] {
+  const source = withoutComments(read(file))
+  const statements = /^(?:import|export)(\s+type)?\s[^=;'"`]*?\bfrom\s+'([^']+)'/gm
+  const effects = /^import()\s+'([^']+)'/gm
+  const calls = /\bimport\(\s*'([^']+)'/g
+  const urls = /new URL\(\s*'([^':]+\.ts)',\s*import\.meta\.url/g
+  const local = (name: string) => normalize(join(dirname(file), name))
+  const target = (name: string) => (name.startsWith('.') ? local(name) : name)
+  return [
+    ...[...source.matchAll(statements), ...source.matchAll(effects)].map(([, type, name]) => ({
+      of: target(name!),
+      typeOnly: Boolean(type),
+    })),
+    ...source.matchAll(calls).map(([, name]) => ({ of: target(name!), typeOnly: false })),
+    ...source.matchAll(urls).map(([, name]) => ({ of: local(name!), typeOnly: false })),
+  ]
+}
+
+function withoutComments(source: string): string {
+  return source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1')
+}
+
+/** Each floor, and what files on it may import from this project; anything below one of these paths. */
+const floors: Record<string, string[]> = {
+  functions: ['shared/'],
+  'shared/operations': [
+    'shared/operations/',
+    'shared/store/',
+    'shared/payments/',
+    'shared/domain/',
+    'shared/signals.ts',
+  ],
+  'shared/store': ['shared/store/', 'shared/domain/', 'shared/config.ts'],
+  'shared/payments': ['shared/payments/', 'shared/domain/', 'shared/config.ts'],
+  'shared/http': ['shared/http/', 'shared/domain/', 'shared/config.ts', 'shared/signals.ts'],
+  'shared/domain': ['shared/domain/', 'shared/catalog.ts'],
+  // Functions it names by their path alone; the names it shares are the tables', the signals' and the site's.
+  infra: ['infra/', 'shared/signals.ts', 'shared/store/schema.ts', 'web/site.ts'],
+  local: ['local/', 'shared/', 'web/site.ts', 'web/build.ts'],
+}
+
+describe('a floor knows only what is below it', () => {
+  it.each(Object.entries(floors))('%s', (floor, below) => {
+    const strangers = typescriptIn(floor).flatMap((file) =>
+      importsOf(file)
+        .filter(
+          ({ of }) => existsSync(join(root, of)) && !below.some((path) => of.startsWith(path)),
+        )
+        .map(({ of }) => `${file} imports ${of}`),
+    )
+    expect(strangers).toEqual([])
+  })
+
+  it('the rules need nothing but themselves: no package, no runtime, no clock', () => {
+    for (const file of [...typescriptIn('shared/domain'), 'shared/catalog.ts']) {
+      for (const { of } of importsOf(file)) expect(of, file).toMatch(/^shared\//)
+      expect(withoutComments(read(file)), file).not.toMatch(/\bprocess\b|Date\.now|new Date\(\)/)
+    }
+  })
+
+  it('the files beside the floors know none of them', () => {
+    for (const file of ['shared/catalog.ts', 'shared/config.ts', 'shared/signals.ts']) {
+      expect(importsOf(file), file).toEqual([])
+    }
+  })
+
+  it('nothing of the service reads the wall clock: time comes with the event', () => {
+    for (const file of typescriptIn('shared', 'functions')) {
+      expect(withoutComments(read(file)), file).not.toMatch(/Date\.now\(|new Date\(\)/)
+    }
+  })
+
+  it('a page shares rules with the service, and no code that reaches a server', () => {
+    const strangers = typescriptIn('web').flatMap((file) =>
+      importsOf(file)
+        .filter(({ of, typeOnly }) => of.startsWith('shared/') && !typeOnly)
+        .filter(({ of }) => !/^shared\/(domain\/|catalog\.ts)/.test(of))
+        .map(({ of }) => `${file} imports ${of}`),
+    )
+    expect(strangers).toEqual([])
+  })
+})
+
+describe('every file is used', () => {
+  const scripts: Record<string, string> = JSON.parse(read('package.json')).scripts
+  const commands = [...Object.values(scripts), JSON.parse(read('cdk.json')).app].join('\n')
+  const entries = [
+    ...commands.matchAll(/\bnode (\S+\.ts)/g).map(([, file]) => file!),
+    // What an adopter imports, and what the test runner starts.
+    'infra/token-top-up.ts',
+    ...read('vitest.config.ts')
+      .matchAll(/'(test\/support\/[^']+\.ts)'/g)
+      .map(([, file]) => file!),
+    ...typescriptIn('functions'),
+    ...typescriptIn('test').filter((file) => file.endsWith('.test.ts')),
+  ]
+
+  it('from an entry that exists', () => {
+    expect(entries).toEqual(
+      expect.arrayContaining(['local/main.ts', 'infra/app.ts', 'test/support/dynamodb.ts']),
+    )
+    for (const entry of entries) expect(existsSync(join(root, entry)), entry).toBe(true)
+  })
+
+  it('so nothing is kept that nothing imports', () => {
+    const reached = new Set<string>()
+    const waiting = [...entries]
+    for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+      if (reached.has(file) || !existsSync(join(root, file))) continue
+      reached.add(file)
+      waiting.push(...importsOf(file).map(({ of }) => of))
+    }
+    const kept = typescriptIn('shared', 'functions', 'infra', 'local', 'bench', 'test')
+    expect(kept.filter((file) => !reached.has(file))).toEqual([])
+  })
+
+  it('and every import leads to a file', () => {
+    const broken = typescriptIn('shared', 'functions', 'infra', 'local', 'bench', 'test').flatMap(
+      (file) =>
+        importsOf(file)
+          .filter(({ of }) => of.endsWith('.ts') && !existsSync(join(root, of)))
+          .map(({ of }) => `${file} imports ${of}`),
+    )
+    expect(broken).toEqual([])
+  })
+})
+
+describe('the catalog', () => {
+  it('is the only file of the service that carries its figures', () => {
+    const { plans, topUp } = catalog
+    const quotas = Object.values(plans).map(({ monthlyQuota }) => monthlyQuota)
+    const figures = new Set([...quotas, topUp.stepTokens, topUp.stepAmount].map(String))
+    const repeated = typescriptIn('shared', 'functions')
+      .filter((file) => file !== 'shared/catalog.ts')
+      .flatMap((file) =>
+        [...withoutComments(read(file)).matchAll(/\b\d[\d_]*\b/g)]
+          .filter(([literal]) => figures.has(literal.replaceAll('_', '')))
+          .map(([literal]) => `${file} says ${literal}`),
+      )
+    expect(repeated).toEqual([])
+  })
+})
+
+describe('a text of this project', () => {
+  const texts = [
+    ...filesIn('shared', 'functions', 'infra', 'local', 'web', 'bench', 'test', 'docs', '.ci'),
+    ...['README.md', 'package.json', 'cdk.json', 'tsconfig.json', 'biome.json', 'vitest.config.ts'],
+  ].filter((file) => /\.(ts|md|json|css|html|sh|run)$|\/run$/.test(file))
+
+  it('names no place on the machine it was written on', () => {
+    // Spelt so that this line does not find itself.
+    const homes = ['home', 'root', 'Users', 'work', 'tmp', 'mnt'].join('|')
+    const place = new RegExp(`(?:^|[\\s'"\`(=])(/(?:${homes})/[\\w.-]+)`, 'm')
+    for (const file of texts) expect(place.exec(read(file))?.[1], file).toBeUndefined()
+  })
+})
+
+describe('docs/errors.md', () => {
+  const sections = new Map(
+    read('docs/errors.md')
+      .split(/^## /m)
+      .slice(1)
+      .map((section) => [section.slice(0, section.indexOf('\n')).trim(), section] as const),
+  )
+
+  it('has a section for every code an answer can carry, and for no other', () => {
+    expect([...sections.keys()].sort()).toEqual([...problemCodes].sort())
+  })
+
+  it.each(problemCodes)('shows what %s really looks like, and says what to do', (code) => {
+    const section = sections.get(code) ?? ''
+    const example = /```json\n([\s\S]*?)```/.exec(section)?.[1] ?? '{}'
+    const shown = JSON.parse(example)
+    expect(shown).toMatchObject(JSON.parse(problem(code, shown.requestId).body))
+    for (const part of ['**When:**', '**Did tokens or money move?**', '**Next:**']) {
+      expect(section).toContain(part)
+    }
+  })
+})

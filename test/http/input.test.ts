@@ -1,0 +1,152 @@
+import { describe, expect, it } from 'vitest'
+import {
+  activityQuery,
+  consumeBody,
+  encodeCursor,
+  grantBody,
+  idempotencyKey,
+  purchaseBody,
+  purchaseId,
+  workspaceBody,
+  workspaceId,
+} from '../../shared/http/input.ts'
+
+const accepts = (schema: { safeParse(input: unknown): { success: boolean } }, input: unknown) =>
+  schema.safeParse(input).success
+
+describe('a number of tokens', () => {
+  it.each([1, 1_000_000_000_000])('may be %d', (tokens) => {
+    expect(accepts(consumeBody, { tokens })).toBe(true)
+    expect(accepts(grantBody, { tokens, reason: 'r' })).toBe(true)
+  })
+
+  it.each([
+    0,
+    -1,
+    0.5,
+    1_000_000_000_001,
+    2 ** 53,
+    2 ** 53 + 2,
+    Number.POSITIVE_INFINITY,
+    Number.NaN,
+    '1',
+    '1e3',
+    null,
+    true,
+    [1],
+    undefined,
+  ])('may not be %j', (tokens) => {
+    expect(accepts(consumeBody, { tokens })).toBe(false)
+    expect(accepts(grantBody, { tokens, reason: 'r' })).toBe(false)
+    expect(accepts(purchaseBody(['https://app.example.com']), { tokens })).toBe(false)
+  })
+})
+
+describe('a body', () => {
+  it('with a field nobody knows is refused: a misspelt one must not change the meaning', () => {
+    expect(accepts(consumeBody, { tokens: 1, onshortfall: 'drain' })).toBe(false)
+    expect(accepts(grantBody, { tokens: 1, reason: 'r', workspaceId: 'crew' })).toBe(false)
+    expect(accepts(workspaceBody, { plan: 'pro', balance: 9 })).toBe(false)
+  })
+
+  it('of a consume refuses unless it is told to drain', () => {
+    expect(consumeBody.parse({ tokens: 1 })).toEqual({ tokens: 1, onShortfall: 'refuse' })
+    expect(accepts(consumeBody, { tokens: 1, onShortfall: 'Drain' })).toBe(false)
+  })
+
+  it('may carry labels, short and without control characters', () => {
+    expect(accepts(consumeBody, { tokens: 1, member: 'Zoë ☕' })).toBe(true)
+    for (const member of ['', 'a'.repeat(129), 'a\nb', 'a\u0000', 7]) {
+      expect(accepts(consumeBody, { tokens: 1, member })).toBe(false)
+    }
+    expect(accepts(grantBody, { tokens: 1 })).toBe(false)
+  })
+
+  it('of a plan names a quota exactly where the plan has none of its own', () => {
+    expect(accepts(workspaceBody, { plan: 'pro' })).toBe(true)
+    expect(accepts(workspaceBody, { plan: 'pro', quota: 5 })).toBe(false)
+    expect(accepts(workspaceBody, { plan: 'enterprise', quota: 50_000_000 })).toBe(true)
+    expect(accepts(workspaceBody, { plan: 'enterprise' })).toBe(false)
+    for (const plan of ['gold', 'Pro', '', undefined, 'constructor', '__proto__']) {
+      expect(accepts(workspaceBody, { plan })).toBe(false)
+    }
+  })
+})
+
+describe('an order', () => {
+  const body = purchaseBody(['https://app.example.com', 'http://localhost:4000'])
+  const tokens = 1_000_000
+
+  it.each([1_000_000, 7_000_000, 1_000_000_000])('may be for %d tokens', (tokens) => {
+    expect(accepts(body, { tokens })).toBe(true)
+  })
+
+  it.each([999_999, 1_000_001, 1_500_000, 1_001_000_000])('may not be for %d tokens', (tokens) => {
+    expect(accepts(body, { tokens })).toBe(false)
+  })
+
+  it('may lead back to a configured origin', () => {
+    for (const returnUrl of ['https://app.example.com/a?b#c', 'http://localhost:4000']) {
+      expect(accepts(body, { tokens, returnUrl })).toBe(true)
+    }
+  })
+
+  it.each([
+    'https://evil.example.com/',
+    'http://app.example.com/',
+    'https://app.example.com:8443/',
+    'https://app.example.com.evil.example.com/',
+    'https://app.example.com@evil.example.com/',
+    '//app.example.com/',
+    '/usage',
+    'javascript:alert(1)',
+    'null',
+    '',
+    7,
+  ])('may not lead back to %s', (returnUrl) => {
+    expect(accepts(body, { tokens, returnUrl })).toBe(false)
+  })
+})
+
+describe('ids and keys', () => {
+  it('of a workspace are 1 to 64 letters, digits, _ or -', () => {
+    for (const id of ['a', 'A_b-9', 'x'.repeat(64)]) expect(accepts(workspaceId, id)).toBe(true)
+    for (const id of ['', 'x'.repeat(65), 'a b', 'a#b', 'é', 'a/b', '#stripe', 'a\n', undefined]) {
+      expect(accepts(workspaceId, id)).toBe(false)
+    }
+  })
+
+  it('of a purchase cannot reach another kind of item', () => {
+    for (const id of ['pur_1#2', 'a#b', '../x', '']) expect(accepts(purchaseId, id)).toBe(false)
+  })
+
+  it('for idempotency are 1 to 128 visible ASCII characters', () => {
+    for (const key of ['k', '~!#/"', 'k'.repeat(128)])
+      expect(accepts(idempotencyKey, key)).toBe(true)
+    for (const key of [undefined, '', ' ', 'a b', 'k'.repeat(129), 'é', 'a\n', 'a\tb']) {
+      expect(accepts(idempotencyKey, key)).toBe(false)
+    }
+  })
+})
+
+describe('a listing', () => {
+  it('is of one month and 50 entries unless told otherwise, within bounds', () => {
+    expect(activityQuery.parse({})).toEqual({ months: 1, limit: 50 })
+    expect(activityQuery.parse({ months: '24', limit: '100' })).toEqual({ months: 24, limit: 100 })
+    for (const query of [{ months: '25' }, { months: '0' }, { limit: '101' }, { limit: '-1' }]) {
+      expect(accepts(activityQuery, query)).toBe(false)
+    }
+    for (const limit of ['', 'x', '1.5', '1e2', ' 5']) {
+      expect(accepts(activityQuery, { limit })).toBe(false)
+    }
+  })
+
+  it('goes on from a cursor it was given, and from nothing else', () => {
+    const cursor = { entryId: 'grant#1', listedAt: '2026-07-14T09:00:00.000Z' }
+    expect(activityQuery.parse({ cursor: encodeCursor(cursor) })).toMatchObject({ cursor })
+    const forged = [{ ...cursor, workspaceId: 'crew' }, { entryId: 1 }, {}].map(encodeCursor)
+    for (const word of ['', 'x', '%%%', ...forged]) {
+      expect(accepts(activityQuery, { cursor: word })).toBe(false)
+    }
+  })
+})

@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { getPurchase } from '../../shared/operations/get-purchase.ts'
+import { openStore, type Store } from '../../shared/store/dynamodb.ts'
+import { readWorkspace } from '../../shared/store/workspaces.ts'
+import { openOrder, type Sale } from '../support/shop.ts'
+import { listenForSignals } from '../support/signals.ts'
+import { openTestStore } from '../support/store.ts'
+import { openTestStripe, type TestStripe } from '../support/stripe.ts'
+import { failing, startWire, type Wire } from '../support/wire.ts'
+
+const start = Date.parse('2026-07-14T09:00:00Z')
+const signals = listenForSignals()
+
+let wire: Wire
+let store: Store
+let stripe: TestStripe
+beforeAll(async () => {
+  const direct = await openTestStore()
+  wire = await startWire(inject('dynamoDbEndpoint'))
+  process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
+  store = openStore(direct)
+  stripe = await openTestStripe(() => new Date(start))
+})
+beforeEach(async () => {
+  wire.clear()
+  signals.forget()
+  await stripe.outage('none')
+})
+afterAll(async () => {
+  await stripe.stop()
+  await wire.stop()
+})
+
+const order = () => openOrder(store, stripe, new Date(start))
+const looking = (sale: Sale, afterMs = 0) =>
+  getPurchase(store, stripe.account, sale, new Date(start + afterMs))
+
+describe('looking at a purchase', () => {
+  it('credits what was paid, though no webhook came', async () => {
+    const sale = await order()
+    await stripe.buyer(sale.session, 'pay')
+    expect(await looking(sale)).toMatchObject({ status: 'paid' })
+    expect(await readWorkspace(store, sale.workspaceId)).toMatchObject({ topUps: 1_000_000 })
+  })
+
+  it('asks Stripe at most every two seconds, however many pages are open', async () => {
+    const sale = await order()
+    await Promise.all(Array.from({ length: 8 }, () => looking(sale)))
+    await stripe.buyer(sale.session, 'pay')
+    expect(await looking(sale, 1_999)).toMatchObject({ status: 'open' })
+    expect(await looking(sale, 2_000)).toMatchObject({ status: 'paid' })
+  })
+
+  it('asks nobody once it is settled', async () => {
+    const sale = await order()
+    await stripe.buyer(sale.session, 'expire')
+    expect(await looking(sale)).toMatchObject({ status: 'expired' })
+    await stripe.outage('down')
+    wire.clear()
+    expect(await looking(sale, 60_000)).toMatchObject({ status: 'expired' })
+    expect(wire.sent.map(({ operation }) => operation)).toEqual(['GetItem'])
+    expect(signals.heard()).toEqual([])
+  })
+
+  it('shows what we know while Stripe is out, and the operator hears of it', async () => {
+    const sale = await order()
+    await stripe.buyer(sale.session, 'pay')
+    await stripe.outage('down')
+    expect(await looking(sale)).toMatchObject({ status: 'open' })
+    expect(signals.heard()).toEqual([{ signal: 'unavailable', service: 'stripe' }])
+    await stripe.outage('none')
+    expect(await looking(sale, 2_000)).toMatchObject({ status: 'paid' })
+  })
+
+  it('waits its turn where a settlement is writing the purchase at this moment', async () => {
+    const sale = await order()
+    wire.next('UpdateItem', failing('TransactionConflictException'))
+    expect(await looking(sale)).toMatchObject({ status: 'open' })
+    expect(await looking(sale, 2_000)).toMatchObject({ status: 'open' })
+  })
+
+  it('tells of no purchase of another workspace', async () => {
+    const [sale, other] = [await order(), await order()]
+    const refused = { refused: 'purchase_not_found' }
+    expect(await looking({ ...sale, purchaseId: 'pur_unknown' })).toEqual(refused)
+    expect(await looking({ ...sale, purchaseId: other.purchaseId })).toEqual(refused)
+  })
+})

@@ -1,0 +1,253 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Purchase } from '../../shared/domain/purchase.ts'
+import { Unavailable } from '../../shared/domain/refusal.ts'
+import type { Workspace } from '../../shared/domain/workspace.ts'
+import { type Order, startPurchase } from '../../shared/operations/start-purchase.ts'
+import type { Store } from '../../shared/store/dynamodb.ts'
+import { replacePurchase } from '../../shared/store/ledger.ts'
+import { entriesOf, everythingIn } from '../support/books.ts'
+import { addWorkspace, openTestStore } from '../support/store.ts'
+import { openTestStripe, type TestStripe } from '../support/stripe.ts'
+
+const now = new Date('2026-07-14T09:00:00Z')
+const returnUrl = 'https://app.example.com/usage?tab=tokens'
+
+let store: Store
+let stripe: TestStripe
+beforeAll(async () => {
+  store = await openTestStore()
+  stripe = await openTestStripe(() => now)
+})
+beforeEach(() => stripe.outage('none'))
+afterAll(() => stripe.stop())
+
+let made = 0
+const workspace = async (over: Partial<Workspace> = {}) => {
+  const workspaceId = `w${++made}`
+  await addWorkspace(store, { workspaceId, ...over })
+  return workspaceId
+}
+
+const ordering = (workspaceId: string, over: Partial<Order> = {}) =>
+  startPurchase(
+    store,
+    stripe.account,
+    {
+      workspaceId,
+      key: 'order-1',
+      role: 'admin',
+      by: 'acme-admin',
+      tokens: 2_000_000,
+      returnUrl,
+      ...over,
+    },
+    now,
+  )
+
+async function ordered(workspaceId: string, over: Partial<Order> = {}) {
+  const outcome = await ordering(workspaceId, over)
+  if ('refused' in outcome) throw new Error(outcome.refused)
+  return outcome
+}
+
+async function sessionsOf(workspaceId: string) {
+  const all = await stripe.account.client.checkout.sessions.list({ limit: 100 })
+  return all.data.filter((session) => session.client_reference_id === workspaceId)
+}
+
+async function storedPurchases(workspaceId: string) {
+  const items = await everythingIn(store)
+  return items.filter((item) => item.workspaceId === workspaceId && item.type === 'purchase')
+}
+
+describe('ordering tokens', () => {
+  it('opens a checkout that asks for exactly what the purchase says', async () => {
+    const workspaceId = await workspace()
+    const { purchase, replayed } = await ordered(workspaceId)
+    expect(replayed).toBe(false)
+    expect(purchase).toMatchObject({
+      status: 'open',
+      tokens: 2_000_000,
+      amount: 500,
+      currency: 'usd',
+      livemode: false,
+      attempt: 1,
+    })
+    const session = await stripe.account.client.checkout.sessions.retrieve(purchase.sessionId!, {
+      expand: ['line_items'],
+    })
+    const { purchaseId } = purchase
+    expect(session).toMatchObject({
+      mode: 'payment',
+      amount_subtotal: 500,
+      currency: 'usd',
+      client_reference_id: workspaceId,
+      metadata: { workspaceId, purchaseId },
+      billing_address_collection: 'required',
+      invoice_creation: { enabled: true },
+      customer_creation: 'always',
+      url: purchase.checkoutUrl,
+      success_url: `${returnUrl}&purchase=${purchaseId}&checkout=success`,
+      cancel_url: `${returnUrl}&purchase=${purchaseId}&checkout=cancelled`,
+    })
+    expect(session.line_items?.data).toMatchObject([{ description: '2,000,000 AI tokens' }])
+  })
+
+  it('leads refunds and disputes back: the payment carries the purchase too', async () => {
+    const workspaceId = await workspace()
+    const { purchase } = await ordered(workspaceId)
+    const { paymentIntent } = await stripe.buyer(purchase.sessionId!, 'pay')
+    const intent = await stripe.account.client.paymentIntents.retrieve(paymentIntent)
+    expect(intent.metadata).toEqual({ workspaceId, purchaseId: purchase.purchaseId })
+  })
+
+  it('charges and credits nothing yet', async () => {
+    const workspaceId = await workspace()
+    await ordered(workspaceId)
+    expect(await entriesOf(store, workspaceId)).toEqual([])
+  })
+
+  it('repeats the same purchase and session for the same key', async () => {
+    const workspaceId = await workspace()
+    const first = await ordered(workspaceId)
+    const again = await ordered(workspaceId)
+    expect(again).toEqual({ purchase: first.purchase, replayed: true })
+    expect(await sessionsOf(workspaceId)).toHaveLength(1)
+  })
+
+  it('opens one session for 12 racers with one key', async () => {
+    const workspaceId = await workspace()
+    const outcomes = await Promise.all(Array.from({ length: 12 }, () => ordered(workspaceId)))
+    expect(new Set(outcomes.map(({ purchase }) => purchase.sessionId)).size).toBe(1)
+    expect(outcomes.filter(({ replayed }) => !replayed)).toHaveLength(1)
+    expect(await sessionsOf(workspaceId)).toHaveLength(1)
+    expect(await storedPurchases(workspaceId)).toHaveLength(1)
+  })
+
+  it('makes another purchase for another key, and for the same key in another workspace', async () => {
+    const [one, other] = [await workspace(), await workspace()]
+    const purchases = [
+      await ordered(one),
+      await ordered(one, { key: 'order-2' }),
+      await ordered(other),
+    ]
+    expect(new Set(purchases.map(({ purchase }) => purchase.purchaseId)).size).toBe(3)
+    expect(new Set(purchases.map(({ purchase }) => purchase.sessionId)).size).toBe(3)
+  })
+
+  it.each([
+    ['number of tokens', { tokens: 3_000_000 }],
+    ['return URL', { returnUrl: 'https://app.example.com/elsewhere' }],
+  ])(
+    'refuses a key that was used with another %s, and leaves the first order be',
+    async (_, over) => {
+      const workspaceId = await workspace()
+      const first = await ordered(workspaceId)
+      expect(await ordering(workspaceId, over)).toEqual({ refused: 'idempotency_key_reused' })
+      expect((await ordered(workspaceId)).purchase).toEqual(first.purchase)
+      expect(await sessionsOf(workspaceId)).toHaveLength(1)
+    },
+  )
+})
+
+describe('who may not order', () => {
+  it.each([
+    ['starter', 'admin', 'upgrade_required'],
+    ['enterprise', 'admin', 'contact_account_representative'],
+    ['pro', 'member', 'admin_required'],
+    ['teams', undefined, 'admin_required'],
+  ] as const)(
+    'on %s as %s hears %s; nothing is stored or asked of Stripe',
+    async (plan, role, refused) => {
+      const workspaceId = await workspace({ plan })
+      expect(await ordering(workspaceId, { role })).toMatchObject({
+        refused,
+        workspace: { workspaceId },
+      })
+      expect(await storedPurchases(workspaceId)).toEqual([])
+      expect(await sessionsOf(workspaceId)).toEqual([])
+    },
+  )
+
+  it('is told of a workspace that does not exist, or is full', async () => {
+    expect(await ordering('nobody')).toEqual({ refused: 'workspace_not_found' })
+    const full = await workspace({ topUps: 10 ** 15 - 1_999_999 })
+    expect(await ordering(full)).toMatchObject({ refused: 'top_ups_limit' })
+    expect(await sessionsOf(full)).toEqual([])
+  })
+})
+
+describe('the buyer’s Stripe customer', () => {
+  it('is the workspace’s, once there is one', async () => {
+    const client = stripe.account.client
+    const first = await ordered(await workspace())
+    await stripe.buyer(first.purchase.sessionId!, 'pay')
+    const paid = await client.checkout.sessions.retrieve(first.purchase.sessionId!)
+    const stripeCustomerId = String(paid.customer)
+    const { purchase } = await ordered(await workspace({ stripeCustomerId }))
+    const session = await client.checkout.sessions.retrieve(purchase.sessionId!)
+    expect(session).toMatchObject({ customer: stripeCustomerId, customer_creation: null })
+  })
+
+  it('is dropped when Stripe no longer knows it, and the order goes on without', async () => {
+    const workspaceId = await workspace({ stripeCustomerId: 'cus_deleted' })
+    const { purchase } = await ordered(workspaceId)
+    expect(purchase).toMatchObject({ status: 'open', attempt: 2 })
+    expect(purchase.customerId).toBeUndefined()
+    expect(await sessionsOf(workspaceId)).toMatchObject([
+      { customer: null, customer_creation: 'always' },
+    ])
+  })
+})
+
+describe('while Stripe is out', () => {
+  it('the purchase is stored before Stripe is asked, and the same key finishes it with one session', async () => {
+    const workspaceId = await workspace()
+    await stripe.outage('down')
+    await expect(ordering(workspaceId)).rejects.toBeInstanceOf(Unavailable)
+    const [stored] = await storedPurchases(workspaceId)
+    expect(stored).toMatchObject({ status: 'open', tokens: 2_000_000, amount: 500, attempt: 1 })
+    expect(stored).not.toHaveProperty('sessionId')
+
+    await stripe.outage('none')
+    const { purchase, replayed } = await ordered(workspaceId)
+    expect(purchase).toMatchObject({ purchaseId: stored?.purchaseId, attempt: 1 })
+    expect(replayed).toBe(true)
+    expect(await sessionsOf(workspaceId)).toHaveLength(1)
+  })
+
+  it('a session whose answer was lost is found again, not made again', async () => {
+    const workspaceId = await workspace()
+    await stripe.outage('lost-response')
+    await expect(ordering(workspaceId)).rejects.toBeInstanceOf(Unavailable)
+    await stripe.outage('none')
+    const [made] = await sessionsOf(workspaceId)
+    const { purchase } = await ordered(workspaceId)
+    expect(purchase).toMatchObject({ sessionId: made?.id, checkoutUrl: made?.url })
+    expect(await sessionsOf(workspaceId)).toHaveLength(1)
+  })
+
+  it('an answer of 5xx, which Stripe would repeat for the key, raises the attempt', async () => {
+    const workspaceId = await workspace()
+    await stripe.outage('error')
+    await expect(ordering(workspaceId)).rejects.toBeInstanceOf(Unavailable)
+    await expect(ordering(workspaceId)).rejects.toBeInstanceOf(Unavailable)
+    await stripe.outage('none')
+    const { purchase } = await ordered(workspaceId)
+    expect(purchase).toMatchObject({ attempt: 3, status: 'open' })
+    expect(await sessionsOf(workspaceId)).toHaveLength(1)
+  })
+
+  it('an order keeps the price it was made at: Stripe is asked for what was stored', async () => {
+    const workspaceId = await workspace()
+    await stripe.outage('down')
+    await expect(ordering(workspaceId)).rejects.toBeInstanceOf(Unavailable)
+    await stripe.outage('none')
+    const [stored] = (await storedPurchases(workspaceId)) as unknown as [Purchase]
+    // As if the catalog had asked for $4.00 when the order was made.
+    const purchase = { ...stored, amount: 400, version: 2 }
+    await replacePurchase(store, { purchase, replacesVersion: 1 })
+    await ordered(workspaceId)
+    expect(await sessionsOf(workspaceId)).toMatchObject([{ amount_subtotal: 400 }])
+  })
+})

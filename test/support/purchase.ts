@@ -1,0 +1,41 @@
+import type { PaymentFacts, Purchase } from '../../shared/domain/purchase.ts'
+
+/** An order of 1,000,000 tokens for $2.50, whose checkout is open. */
+export function purchaseWith(over: Partial<Purchase> = {}): Purchase {
+  return {
+    workspaceId: 'acme',
+    purchaseId: 'pur_1',
+    status: 'open',
+    tokens: 1_000_000,
+    amount: 250,
+    currency: 'usd',
+    livemode: false,
+    returnUrl: 'https://app.example.com/usage',
+    by: 'acme-admin',
+    attempt: 1,
+    version: 2,
+    sessionId: 'cs_1',
+    checkoutUrl: 'https://checkout.example.com/cs_1',
+    reversed: 0,
+    taken: 0,
+    createdAt: '2026-07-14T09:00:00.000Z',
+    updatedAt: '2026-07-14T09:00:00.000Z',
+    ...over,
+  }
+}
+
+/** What Stripe says of that order once it has been paid in full. */
+export function factsWith(over: Partial<PaymentFacts> = {}): PaymentFacts {
+  return {
+    workspaceId: 'acme',
+    purchaseId: 'pur_1',
+    livemode: false,
+    currency: 'usd',
+    status: 'paid',
+    amountTotal: 250,
+    amountBeforeTax: 250,
+    amountRefunded: 0,
+    amountDisputed: 0,
+    ...over,
+  }
+}

@@ -1,0 +1,65 @@
+import Stripe from 'stripe'
+import { startStripeStandIn } from '../../local/stripe/index.ts'
+import type { CheckoutAction, PaymentAction } from '../../local/stripe/state.ts'
+import type { StripeAccount } from '../../shared/payments/stripe.ts'
+
+export interface TestStripe {
+  account: StripeAccount
+  /** What a buyer does at the checkout page. */
+  buyer(session: string, action: CheckoutAction): Promise<Touched>
+  /** What happens to a payment afterwards, of `amount` cents or of all that is left. */
+  bank(paymentIntent: string, action: PaymentAction, amount?: number): Promise<Touched>
+  outage(mode: 'none' | 'down' | 'error' | 'lost-response'): Promise<void>
+  /** All events so far, oldest first. */
+  events(): Promise<Stripe.Event[]>
+  stop(): Promise<void>
+}
+
+interface Touched {
+  session: string
+  paymentIntent: string
+}
+
+const apiKey = 'sk_test_local'
+const webhookSecret = 'whsec_local'
+
+/**
+ * The local Stripe account, with its webhooks switched off: a test settles by itself, when it wants to. The
+ * client does not retry, so that an outage is felt at once.
+ */
+export async function openTestStripe(now: () => Date): Promise<TestStripe> {
+  const standIn = await startStripeStandIn({
+    now,
+    publicUrl: 'http://localhost:4000',
+    webhookUrl: 'http://localhost:4000/v1/stripe/webhook',
+    apiKey,
+    webhookSecret,
+  })
+  const control = async (path: string, body: object = {}) => {
+    const url = `http://localhost:4000/local/stripe/${path}`
+    const request = new Request(url, { method: 'POST', body: JSON.stringify(body) })
+    const response = await standIn.handle(request)
+    if (!response?.ok) throw new Error(`${path}: ${await response?.text()}`)
+    return response.json()
+  }
+  await control('webhooks', { mode: 'drop' })
+
+  const { hostname, port } = new URL(standIn.apiBase)
+  const client = new Stripe(apiKey, {
+    protocol: 'http',
+    host: hostname,
+    port,
+    telemetry: false,
+    maxNetworkRetries: 0,
+  })
+  return {
+    account: { client, livemode: false, webhookSecrets: [webhookSecret] },
+    buyer: async (session, action) => (await control(`checkout/${session}/${action}`)) as Touched,
+    bank: async (intent, action, amount) =>
+      (await control(`payments/${intent}/${action}`, { amount })) as Touched,
+    outage: async (mode) => void (await control('outage', { mode })),
+    events: async () =>
+      (await client.events.list({ limit: 100 }).autoPagingToArray({ limit: 1_000 })).reverse(),
+    stop: () => standIn.stop(),
+  }
+}
