@@ -105,6 +105,7 @@ async function fill(store: Store, prefix: string, total: number): Promise<void> 
             topUps: 1_000_000,
             balance: 1_880_000,
             held: 0,
+            holds: 0,
             period,
             days,
             createdAt: at,

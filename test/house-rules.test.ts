@@ -72,7 +72,13 @@ const floors: Record<string, string[]> = {
   'shared/http': ['shared/http/', 'shared/domain/', 'shared/config.ts', 'shared/signals.ts'],
   'shared/domain': ['shared/domain/', 'shared/catalog.ts'],
   // Functions it names by their path alone; the names it shares are the tables', the signals' and the site's.
-  infra: ['infra/', 'shared/signals.ts', 'shared/store/schema.ts', 'web/site.ts'],
+  infra: [
+    'infra/',
+    'shared/signals.ts',
+    'shared/http/routes.ts',
+    'shared/store/schema.ts',
+    'web/site.ts',
+  ],
   local: ['local/', 'shared/', 'web/site.ts', 'web/build.ts'],
 }
 

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import type { PaymentEntry } from '../../shared/domain/entry.ts'
-import { type Movement, momentOf, settle, use } from '../../shared/domain/movement.ts'
+import {
+  type Movement,
+  momentOf,
+  type PurchaseChange,
+  settle,
+  use,
+} from '../../shared/domain/movement.ts'
 import { type PaymentFacts, type Purchase, standingOf } from '../../shared/domain/purchase.ts'
 import { isRefusal } from '../../shared/domain/refusal.ts'
 import { topUpsLeftOf, topUpsMax, usedOf, type Workspace } from '../../shared/domain/workspace.ts'
@@ -170,8 +176,9 @@ function open(start: Workspace = workspaceWith(), order: Purchase = purchaseWith
     },
     carryOut({ entry, also, ...change }: Movement<PaymentEntry>): PaymentEntry {
       buyer.workspace = apply(buyer.workspace, { entry, ...change })
-      expect(also?.replacesVersion).toBe(buyer.purchase.version)
-      buyer.purchase = also!.purchase
+      const [beside] = also as [PurchaseChange]
+      expect(beside.replacesVersion).toBe(buyer.purchase.version)
+      buyer.purchase = beside.purchase
       buyer.entries.push(entry)
       return entry
     },

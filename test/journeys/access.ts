@@ -1,8 +1,8 @@
 import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { routes } from '../../infra/routes.ts'
 import { audience } from '../../local/identity.ts'
 import { planIds } from '../../shared/domain/plan.ts'
+import { routes } from '../../shared/http/routes.ts'
 import {
   ask,
   assistant,
@@ -27,6 +27,13 @@ const elsewhere = await newCustomer('pro')
 const bought = await order(home)
 await atCheckout(bought, 'expire')
 await stack.stripe!.idle()
+
+/** Holds to be settled, released and extended by the one caller who may; the months before end older ones. */
+let [toSettle, toRelease, toExtend] = ['', '', '']
+async function openHold(): Promise<string> {
+  const sent = { key: fresh('hold'), body: { tokens: 10, ttlSeconds: 600 } }
+  return (await ask(`POST ${home.path}/holds`, assistant, sent)).body.holdId
+}
 
 const everyScope = 'tokens:read tokens:consume tokens:grant tokens:manage'
 const withClaims = (claims: Record<string, unknown>): Caller => ({
@@ -84,6 +91,10 @@ interface Row {
 
 /** The whole table of who may do what: one row a route. */
 const rows: Record<string, Row> = {
+  'GET /v1/openapi.json': {
+    send: () => ({ to: 'GET /v1/openapi.json' }),
+    answers: { others: '200' },
+  },
   'GET /v1/plans': { send: () => ({ to: 'GET /v1/plans' }), answers: { others: '200' } },
   'GET /v1/workspaces/{workspaceId}/meter': {
     send: () => ({ to: `GET ${home.path}/meter` }),
@@ -99,6 +110,34 @@ const rows: Record<string, Row> = {
   'POST /v1/workspaces/{workspaceId}/consume': {
     send: () => ({ to: `POST ${home.path}/consume`, key: fresh('k'), body: { tokens: 1 } }),
     // Without the scope, API Gateway refuses before any function runs.
+    answers: { ...onGuardedRoutes, assistant: '200', others: '403 Forbidden' },
+  },
+  'POST /v1/workspaces/{workspaceId}/holds': {
+    send: () => ({
+      to: `POST ${home.path}/holds`,
+      key: fresh('k'),
+      body: { tokens: 1, ttlSeconds: 600 },
+    }),
+    answers: { ...onGuardedRoutes, assistant: '201', others: '403 Forbidden' },
+  },
+  'POST /v1/workspaces/{workspaceId}/holds/{holdId}/settle': {
+    send: () => ({
+      to: `POST ${home.path}/holds/${toSettle}/settle`,
+      key: fresh('k'),
+      body: { tokens: 5 },
+    }),
+    answers: { ...onGuardedRoutes, assistant: '200', others: '403 Forbidden' },
+  },
+  'DELETE /v1/workspaces/{workspaceId}/holds/{holdId}': {
+    send: () => ({ to: `DELETE ${home.path}/holds/${toRelease}`, key: fresh('k') }),
+    answers: { ...onGuardedRoutes, assistant: '200', others: '403 Forbidden' },
+  },
+  'POST /v1/workspaces/{workspaceId}/holds/{holdId}/extend': {
+    send: () => ({
+      to: `POST ${home.path}/holds/${toExtend}/extend`,
+      key: fresh('k'),
+      body: { ttlSeconds: 900 },
+    }),
     answers: { ...onGuardedRoutes, assistant: '200', others: '403 Forbidden' },
   },
   'POST /v1/workspaces/{workspaceId}/purchases': {
@@ -158,6 +197,9 @@ describe('every route', () => {
   /** As each row leaves it, so that the next one need not read it again. */
   let asLeft: Awaited<ReturnType<typeof stored>>
   beforeAll(async () => {
+    toSettle = await openHold()
+    toRelease = await openHold()
+    toExtend = await openHold()
     asLeft = await stored(home.id)
   })
 

@@ -4,6 +4,7 @@ import { codesSeen, restoreWorld, stopWorld } from './world.ts'
 
 import './main-journey.ts'
 import './money.ts'
+import './holds.ts'
 import './access.ts'
 import './bad-input.ts'
 import './outages.ts'

@@ -213,7 +213,7 @@ describe('the order of outcomes', () => {
         when: { topUpsAtMost: -1 },
         add: { topUps: 1_000_000, balance: 1_000_000 },
         set: {},
-        also: { purchase: { ...purchase, version: 7 }, replacesVersion: 6 },
+        also: [{ purchase: { ...purchase, version: 7 }, replacesVersion: 6 }],
       }),
     })
     expect(outcome).toEqual({ stale: true })

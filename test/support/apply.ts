@@ -21,11 +21,15 @@ export function apply(workspace: Workspace | undefined, movement: Movement): Wor
   }
 
   const after: Workspace = { ...before, ...set, updatedAt: entry.at }
-  for (const field of ['quota', 'topUps', 'balance'] as const) after[field] += add[field] ?? 0
+  for (const field of ['quota', 'topUps', 'balance', 'held', 'holds'] as const) {
+    after[field] += add[field] ?? 0
+  }
   if (add.day) {
     const { day, tokens } = add.day
     after.days = { ...after.days, [day]: (after.days[day] ?? 0) + tokens }
   }
-  if (after.next === undefined) delete after.next
+  for (const field of ['next', 'holdsExpireFrom'] as const) {
+    if (after[field] === undefined) delete after[field]
+  }
   return after
 }

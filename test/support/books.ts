@@ -20,7 +20,7 @@ export async function everythingIn(store: Store): Promise<Record<string, unknown
 
 const keyOf = ({ workspaceId, entryId }: Record<string, unknown>) => `${workspaceId} ${entryId}`
 
-/** The ledger entries of one workspace, without the purchases that stand beside them. */
+/** The ledger entries of one workspace, without the purchases and open holds that stand beside them. */
 export async function entriesOf(store: Store, workspaceId: string): Promise<LedgerEntry[]> {
   const { Items = [] } = await store.client.send(
     new QueryCommand({
@@ -30,7 +30,7 @@ export async function entriesOf(store: Store, workspaceId: string): Promise<Ledg
       ConsistentRead: true,
     }),
   )
-  return Items.filter(({ type }) => type !== 'purchase') as LedgerEntry[]
+  return Items.filter(({ type }) => type !== 'purchase' && type !== 'open') as LedgerEntry[]
 }
 
 /**
@@ -49,7 +49,7 @@ export async function expectBooksToBalance(store: Store, workspaceId: string): P
   expect(usedOf(workspace)).toBeLessThanOrEqual(limitOf(workspace))
 
   const usedIn = (month: string) =>
-    sum(entries.map((entry) => (entry.type === 'use' && entry.period === month ? entry.taken : 0)))
+    sum(entries.map((entry) => (entry.period === month ? usedBy(entry) : 0)))
   expect(usedOf(workspace), `${workspaceId}: used in ${period}`).toBe(usedIn(period))
   expect(sum(Object.values(days)), `${workspaceId}: days of ${period}`).toBe(usedIn(period))
   for (const entry of entries) {
@@ -64,7 +64,11 @@ export async function expectBooksToBalance(store: Store, workspaceId: string): P
 function changeBy(entry: LedgerEntry): number {
   switch (entry.type) {
     case 'use':
-      return -entry.taken
+    case 'hold':
+      return -usedBy(entry)
+    case 'extend':
+    case 'expire':
+      return 0
     case 'grant':
     case 'plan':
     case 'payment':
@@ -72,6 +76,12 @@ function changeBy(entry: LedgerEntry): number {
     case 'reset':
       return entry.quota - entry.closed.expired
   }
+}
+
+/** What an entry says was used up. */
+function usedBy(entry: LedgerEntry): number {
+  if (entry.type === 'use') return entry.taken
+  return entry.type === 'hold' ? entry.charged : 0
 }
 
 function sum(numbers: number[]): number {
