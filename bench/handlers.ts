@@ -58,8 +58,12 @@ export function consumeEvent(workspaceId: string, key: string, tokens: number, n
   }
 }
 
-/** Creates an Enterprise workspace with tokens enough for any benchmark, through the API. */
-export async function createWorkspace({ url }: Stack, workspaceId: string) {
+/** Creates an Enterprise workspace through the API, with tokens enough for any benchmark unless told. */
+export async function createWorkspace(
+  { url }: Stack,
+  workspaceId: string,
+  quota = 1_000_000_000_000,
+) {
   const { token } = (await fetch(`${url}/local/token`, {
     method: 'POST',
     body: '{"persona":"host-app"}',
@@ -67,7 +71,7 @@ export async function createWorkspace({ url }: Stack, workspaceId: string) {
   const answer = await fetch(`${url}/v1/workspaces/${workspaceId}`, {
     method: 'PUT',
     headers: { authorization: `Bearer ${token}`, 'idempotency-key': 'bench' },
-    body: JSON.stringify({ plan: 'enterprise', quota: 1_000_000_000_000 }),
+    body: JSON.stringify({ plan: 'enterprise', quota }),
   })
   if (!answer.ok) throw new Error(`the workspace could not be created: ${await answer.text()}`)
 }

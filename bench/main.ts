@@ -1,5 +1,7 @@
 import { startStack } from '../local/stack.ts'
+import { measureAlternatives } from './alternatives.ts'
 import { measureBundle } from './bundle.ts'
+import { measureClient } from './client.ts'
 import { measureCosts } from './costs.ts'
 import { measureLatency } from './latency.ts'
 import { measureSweep } from './sweep.ts'
@@ -8,13 +10,15 @@ import { measureSweep } from './sweep.ts'
  * What the service costs, measured on the bundles that would be deployed against DynamoDB Local. Prints
  * Markdown; `docs/performance.md` keeps one run of it. Times are only ever compared within one run.
  *
- * Arguments name the parts to run (`bundle costs latency sweep`); without any, all of them run.
+ * Arguments name the parts to run (`bundle costs latency sweep client alternatives`); without any, all of them run.
  */
 const parts = {
   bundle: measureBundle,
   costs: measureCosts,
   latency: measureLatency,
   sweep: measureSweep,
+  client: measureClient,
+  alternatives: measureAlternatives,
 }
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter((name) => !(name in parts))

@@ -24,22 +24,33 @@ interface Consumed {
 /**
  * Stands between a client and the engine, asks the engine to report what each request consumed, and keeps
  * the sums. So the figures are the engine's own, for the bundled code as it is.
+ *
+ * `conflictShare` of the transactions are turned away as if another one were under way, which DynamoDB does
+ * to a hot item and DynamoDB Local never does; they count as `conflict`.
  */
-export async function startMeteringProxy(endpoint: string): Promise<MeteringProxy> {
+export async function startMeteringProxy(
+  endpoint: string,
+  { conflictShare = 0 } = {},
+): Promise<MeteringProxy> {
   const engine = new URL(endpoint)
   let costs: Record<string, Cost> = {}
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)
     const asked = JSON.parse(Buffer.concat(chunks).toString())
+    const operation = String(request.headers['x-amz-target']).split('.')[1] ?? 'unknown'
     const body = JSON.stringify({ ...asked, ReturnConsumedCapacity: 'TOTAL' })
+    if (operation === 'TransactWriteItems' && Math.random() < conflictShare) {
+      count('conflict', body.length, Buffer.alloc(0))
+      response.writeHead(400, { 'content-type': 'application/x-amz-json-1.0' }).end(conflict)
+      return
+    }
     const headers = { ...request.headers, 'content-length': String(Buffer.byteLength(body)) }
     const target = { host: engine.hostname, port: engine.port, method: 'POST', path: '/', headers }
     const forwarded = send(target, async (answer) => {
       const parts: Buffer[] = []
       for await (const part of answer) parts.push(part)
       const text = Buffer.concat(parts)
-      const operation = String(request.headers['x-amz-target']).split('.')[1] ?? 'unknown'
       count(operation, body.length, text)
       const { connection, 'transfer-encoding': _, ...kept } = answer.headers
       response.writeHead(answer.statusCode ?? 500, { ...kept, 'content-length': text.length })
@@ -84,3 +95,9 @@ export async function startMeteringProxy(endpoint: string): Promise<MeteringProx
     },
   }
 }
+
+const conflict = JSON.stringify({
+  __type: 'com.amazonaws.dynamodb.v20120810#TransactionCanceledException',
+  Message: 'Transaction cancelled, please refer cancellation reasons for specific reasons',
+  CancellationReasons: [{ Code: 'TransactionConflict' }, { Code: 'None' }],
+})

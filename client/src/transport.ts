@@ -168,12 +168,13 @@ function pathOf(
 ): string {
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = params[name]
-    if (!value) throw new TypeError(`${name} must be given`)
+    // Dots alone would lead to another path.
+    if (!value || /^\.+$/.test(value)) throw new TypeError(`${name} must be given`)
     return encodeURIComponent(value)
   })
   const asked = Object.entries(query).filter(([, value]) => value !== undefined)
   if (asked.length === 0) return filled
-  return `${filled}?${new URLSearchParams(asked.map(([name, value]) => [name, String(value)]))}`
+  return `${filled}?${new URLSearchParams(Object.fromEntries(asked.map(([name, value]) => [name, String(value)])))}`
 }
 
 function jsonObject(text: string): Record<string, unknown> {

@@ -1,0 +1,10 @@
+import { createClient } from 'token-top-up-client/server'
+
+export const tokens = createClient({
+  baseUrl: process.env.TOKENS_API!,
+  token: process.env.TOKENS_TOKEN!,
+  failMode: 'open',
+  unreportedMax: { tokens: 500_000, calls: 1_000 },
+  onUnreported: ({ type, workspace, tokens, left }) =>
+    console.warn(`usage ${type}: ${tokens} of ${workspace}; ${left.calls} calls to report`),
+})

@@ -1,0 +1,275 @@
+import type {
+  Consumed,
+  ConsumeRequest,
+  Extended,
+  Granted,
+  GrantRequest,
+  HoldRequest,
+  Meter,
+  Planned,
+  Released,
+  Settled,
+  WorkspaceRequest,
+} from './api-types.ts'
+import { type BacklogOptions, openBacklog, type Usage } from './backlog.ts'
+import { isRefused, TokensUnavailable } from './errors.ts'
+import { type PublicClient, publicClient } from './index.ts'
+import { type Lease, type LeaseRequest, openLease } from './lease.ts'
+import { type CallOptions, openTransport, type TransportOptions } from './transport.ts'
+
+export type { UnreportedEvent } from './backlog.ts'
+export * from './index.ts'
+export type { Lease, LeaseRequest } from './lease.ts'
+export { type Work, type WorkRequest, withTokens } from './with-tokens.ts'
+
+export interface ServerOptions extends TransportOptions, BacklogOptions {
+  /**
+   * What happens to work while the service cannot be reached. `closed`, the default: it is not let through.
+   * `open`: it is, and its usage is kept in memory up to `unreportedMax` and reported later, as far as the
+   * balance then goes. Past that bound, and for anything the service refuses, `open` is closed too.
+   */
+  failMode?: 'closed' | 'open'
+}
+
+type Once = { replayed: boolean }
+
+/** `unreported` where the service was away and `failMode` is `open`: then there is no meter to show. */
+export type ConsumeResult =
+  | (Consumed & Once & { unreported: false })
+  | (Omit<Consumed, 'meter'> & Once & { unreported: true; meter?: undefined })
+
+/** `unreported` where the service was away: it is told later. */
+export type SettleResult =
+  | (Settled & Once & { unreported: false })
+  | ({ used: number } & Once & { unreported: true; meter?: undefined })
+
+/** Tokens set aside for work that is about to begin. */
+export interface Hold {
+  workspace: string
+  /** Where it expires and which one it is, unless it is `unreported` and only this process knows of it. */
+  holdId?: string
+  expiresAt?: string
+  meter?: Meter
+  tokens: number
+  replayed: boolean
+  unreported: boolean
+  /** Pays for what was used; more than was held is taken from the balance as far as it goes. */
+  settle(tokens: number, options?: CallOptions): Promise<SettleResult>
+  /** Returns all of it. */
+  release(options?: CallOptions): Promise<void>
+  /** Keeps it for longer, counted from now. */
+  extend(ttlSeconds: number, options?: CallOptions): Promise<void>
+}
+
+interface HoldRef {
+  workspace: string
+  holdId: string
+}
+
+/** What a service with scopes may ask for, and what people may. */
+export interface Client extends PublicClient {
+  consume(
+    use: { workspace: string } & ConsumeRequest,
+    options?: CallOptions,
+  ): Promise<ConsumeResult>
+  hold(request: { workspace: string } & HoldRequest, options?: CallOptions): Promise<Hold>
+  /** For a hold that another process opened. */
+  settle(hold: HoldRef & { tokens: number }, options?: CallOptions): Promise<SettleResult>
+  release(hold: HoldRef, options?: CallOptions): Promise<Released & Once>
+  extend(hold: HoldRef & { ttlSeconds: number }, options?: CallOptions): Promise<Extended & Once>
+  grant(grant: { workspace: string } & GrantRequest, options?: CallOptions): Promise<Granted & Once>
+  putWorkspace(
+    workspace: { workspace: string } & WorkspaceRequest,
+    options?: CallOptions,
+  ): Promise<Planned & Once>
+  /** Serves many small uses of one workspace from few holds. */
+  lease(request: LeaseRequest): Lease
+  /** Usage the service has yet to be told of. */
+  readonly unreported: { calls: number; tokens: number }
+  /** Tries now to report it. */
+  drain(): Promise<void>
+  /** Closes every lease and reports what it can. Call it before the process ends. */
+  close(): Promise<void>
+}
+
+/** The whole API, for backends: its tokens carry scopes, and must not reach a browser. */
+export function createClient(options: ServerOptions): Client {
+  const call = openTransport(options)
+  const backlog = openBacklog(options)
+  const failsOpen = options.failMode === 'open'
+  const leases = new Set<Lease>()
+
+  /** Usage that goes on the books when the service is back: as much of it as is left then. */
+  function usageOf(
+    { workspace, ...body }: { workspace: string } & ConsumeRequest,
+    key: string,
+  ): Usage {
+    return {
+      workspace,
+      tokens: body.tokens,
+      async report() {
+        try {
+          await call(
+            'POST /v1/workspaces/{workspaceId}/consume',
+            { params: { workspaceId: workspace }, body: { ...body, onShortfall: 'drain' } },
+            { key },
+          )
+        } catch (error) {
+          // The call whose answer was lost had been carried out: under this key it has its own entry.
+          if (!isRefused(error, 'idempotency_key_reused')) throw error
+        }
+      },
+    }
+  }
+
+  const client: Client = {
+    ...publicClient(call),
+
+    async consume(use, { signal, key = crypto.randomUUID() } = {}) {
+      const { workspace, ...body } = use
+      const { tokens } = body
+      const kept = () => failsOpen && backlog.keep(usageOf(use, key))
+      const result = {
+        requested: tokens,
+        taken: tokens,
+        replayed: false,
+        unreported: true,
+      } as const
+      // While reports go unanswered there is no use in making every caller wait for the same silence.
+      if (backlog.down && kept()) return result
+      try {
+        const answer = await call(
+          'POST /v1/workspaces/{workspaceId}/consume',
+          { params: { workspaceId: workspace }, body },
+          { signal, key },
+        )
+        return { ...answer, unreported: false }
+      } catch (error) {
+        if (error instanceof TokensUnavailable && kept()) return result
+        throw error
+      }
+    },
+
+    async hold({ workspace, ...body }, callOptions) {
+      const mayGoOn = () => failsOpen && backlog.reserve(body.tokens)
+      if (backlog.down && mayGoOn()) return unreportedHold(workspace, body)
+      try {
+        const { holdId, tokens, expiresAt, meter, replayed } = await call(
+          'POST /v1/workspaces/{workspaceId}/holds',
+          { params: { workspaceId: workspace }, body },
+          callOptions,
+        )
+        const ref = { workspace, holdId }
+        return {
+          ...ref,
+          tokens,
+          expiresAt,
+          meter,
+          replayed,
+          unreported: false,
+          settle: (tokens, options) => client.settle({ ...ref, tokens }, options),
+          release: (options) => client.release(ref, options).then(() => {}),
+          extend: (ttlSeconds, options) =>
+            client.extend({ ...ref, ttlSeconds }, options).then(() => {}),
+        }
+      } catch (error) {
+        if (error instanceof TokensUnavailable && mayGoOn()) return unreportedHold(workspace, body)
+        throw error
+      }
+    },
+
+    async settle({ workspace, holdId, tokens }, { signal, key = crypto.randomUUID() } = {}) {
+      const settle = (options: CallOptions) =>
+        call(
+          'POST /v1/workspaces/{workspaceId}/holds/{holdId}/settle',
+          { params: { workspaceId: workspace, holdId }, body: { tokens } },
+          options,
+        )
+      try {
+        return { ...(await settle({ signal, key })), unreported: false }
+      } catch (error) {
+        // In either mode: the work is done, and only saying so has to wait. The tokens are still held.
+        const usage = { workspace, tokens, report: () => settle({ key }) }
+        if (error instanceof TokensUnavailable && backlog.keep(usage, { bounded: false })) {
+          return { used: tokens, replayed: false, unreported: true }
+        }
+        throw error
+      }
+    },
+
+    release: ({ workspace, holdId }, options) =>
+      call(
+        'DELETE /v1/workspaces/{workspaceId}/holds/{holdId}',
+        { params: { workspaceId: workspace, holdId } },
+        options,
+      ),
+
+    extend: ({ workspace, holdId, ttlSeconds }, options) =>
+      call(
+        'POST /v1/workspaces/{workspaceId}/holds/{holdId}/extend',
+        { params: { workspaceId: workspace, holdId }, body: { ttlSeconds } },
+        options,
+      ),
+
+    grant: ({ workspace, ...body }, options) =>
+      call(
+        'POST /v1/workspaces/{workspaceId}/grants',
+        { params: { workspaceId: workspace }, body },
+        options,
+      ),
+
+    putWorkspace: ({ workspace, ...body }, options) =>
+      call(
+        'PUT /v1/workspaces/{workspaceId}',
+        { params: { workspaceId: workspace }, body },
+        options,
+      ),
+
+    lease(request) {
+      const lease = openLease(client, request, () => leases.delete(lease))
+      leases.add(lease)
+      return lease
+    },
+
+    get unreported() {
+      return backlog.left
+    },
+
+    drain: () => backlog.drain(),
+
+    async close() {
+      await Promise.all([...leases].map((lease) => lease.close()))
+      await backlog.drain()
+    },
+  }
+
+  /** Stands in for a hold while the service is away: its use is reported as a consume. */
+  function unreportedHold(
+    workspace: string,
+    { tokens, ttlSeconds: _, ...labels }: HoldRequest,
+  ): Hold {
+    let open = true
+    const close = () => {
+      if (open) backlog.unreserve(tokens)
+      open = false
+    }
+    return {
+      workspace,
+      tokens,
+      replayed: false,
+      unreported: true,
+      async settle(used, { key = crypto.randomUUID() } = {}) {
+        const first = open
+        close()
+        if (first && used > 0) {
+          backlog.keep(usageOf({ workspace, tokens: used, ...labels }, key), { bounded: false })
+        }
+        return { used, replayed: !first, unreported: true }
+      },
+      release: async () => close(),
+      extend: async () => {},
+    }
+  }
+
+  return client
+}
