@@ -8,8 +8,17 @@ export interface ControlOptions {
   clock: Clock
   identity: Identity
   schedules: Pick<Schedules, 'runMonthly' | 'runRecurring'>
+  tables: LocalTables
   /** Called when the clock has been moved, so that what is due by the new time happens. */
   clockMoved: () => Promise<void>
+}
+
+/** Where the data is, for programs that look at it past the API. */
+export interface LocalTables {
+  endpoint: string
+  region: string
+  workspacesTable: string
+  ledgerTable: string
 }
 
 /**
@@ -40,6 +49,8 @@ export function openControl(options: ControlOptions) {
         { status: 404 },
       )
     },
+
+    'GET /local/tables': async () => Response.json(options.tables),
 
     'GET /local/clock': async () => Response.json(time()),
 
@@ -72,6 +83,7 @@ GET  /local/clock                    the time all functions go by
 POST /local/clock {"now":"2026-08-01T00:00:00Z"}   moves it; {} goes back to real time
 POST /local/reset                    runs the monthly schedules for that time
 POST /local/reconcile                runs the reconciliation with Stripe
+GET  /local/tables                   where the tables are; npm run audit checks them
 /local/stripe/…                      the Stripe stand-in
 /local/identity/.well-known/openid-configuration   the issuer of the tokens
 /docs/errors.md                      every error the API answers

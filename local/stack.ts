@@ -170,6 +170,11 @@ async function start(
     clock,
     identity,
     schedules,
+    tables: {
+      endpoint: dynamoDbEndpoint,
+      region: dynamoDbRegion,
+      ...tableNamesOf(deployment),
+    },
     clockMoved: async () => stripe?.tick(),
   })
   handle = async (request, sourceIp) => {
@@ -227,6 +232,13 @@ async function external({ endpoint }: DynamoDbConnection): Promise<DynamoDb> {
     )
   }
   return { endpoint, stop: async () => {} }
+}
+
+/** The names of the tables, as the functions are told them. */
+function tableNamesOf({ functions }: Deployment) {
+  const { environment } = functions.find((each) => 'LEDGER_TABLE' in each.environment)!
+  const { WORKSPACES_TABLE, LEDGER_TABLE } = environment
+  return { workspacesTable: WORKSPACES_TABLE!, ledgerTable: LEDGER_TABLE! }
 }
 
 function dataIn(folder: { path: string; kept: boolean }) {

@@ -80,6 +80,7 @@ const floors: Record<string, string[]> = {
     'web/site.ts',
   ],
   local: ['local/', 'shared/', 'web/site.ts', 'web/build.ts'],
+  audit: ['audit/', 'shared/'],
 }
 
 describe('a floor knows only what is below it', () => {
@@ -153,16 +154,23 @@ describe('every file is used', () => {
       reached.add(file)
       waiting.push(...importsOf(file).map(({ of }) => of))
     }
-    const kept = typescriptIn('shared', 'functions', 'infra', 'local', 'bench', 'test')
+    const kept = typescriptIn('shared', 'functions', 'infra', 'local', 'audit', 'bench', 'test')
     expect(kept.filter((file) => !reached.has(file))).toEqual([])
   })
 
   it('and every import leads to a file', () => {
-    const broken = typescriptIn('shared', 'functions', 'infra', 'local', 'bench', 'test').flatMap(
-      (file) =>
-        importsOf(file)
-          .filter(({ of }) => of.endsWith('.ts') && !existsSync(join(root, of)))
-          .map(({ of }) => `${file} imports ${of}`),
+    const broken = typescriptIn(
+      'shared',
+      'functions',
+      'infra',
+      'local',
+      'audit',
+      'bench',
+      'test',
+    ).flatMap((file) =>
+      importsOf(file)
+        .filter(({ of }) => of.endsWith('.ts') && !existsSync(join(root, of)))
+        .map(({ of }) => `${file} imports ${of}`),
     )
     expect(broken).toEqual([])
   })
@@ -186,7 +194,18 @@ describe('the catalog', () => {
 
 describe('a text of this project', () => {
   const texts = [
-    ...filesIn('shared', 'functions', 'infra', 'local', 'web', 'bench', 'test', 'docs', '.ci'),
+    ...filesIn(
+      'shared',
+      'functions',
+      'infra',
+      'local',
+      'web',
+      'audit',
+      'bench',
+      'test',
+      'docs',
+      '.ci',
+    ),
     ...['README.md', 'package.json', 'cdk.json', 'tsconfig.json', 'biome.json', 'vitest.config.ts'],
   ].filter((file) => /\.(ts|md|json|css|html|sh|run)$|\/run$/.test(file))
 

@@ -50,9 +50,13 @@ export async function closeHold(
           : chargeLate(closed as HoldEntry, usedBy(closing), moment, seen),
     })
     if ('stale' in outcome) continue
-    if ('refused' in outcome) {
-      return outcome.refused === 'idempotency_key_reused' ? { refused: 'hold_closed' } : outcome
+    if ('refused' in outcome && outcome.refused === 'idempotency_key_reused') {
+      // It was closed since it was read, perhaps by its expiry, and perhaps by this very call's look for
+      // tokens: how, the next look tells. A late charge has nothing after it.
+      if (open) continue
+      return { refused: 'hold_closed' }
     }
+    if ('refused' in outcome) return outcome
     return { ...outcome, workspace: await readAfterwards(store, { workspaceId, now }) }
   }
   return { refused: 'busy' }

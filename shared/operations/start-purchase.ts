@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
+import { periodOf } from '../domain/period.ts'
 import { priceOf, purchaseBarFor, type Role, topUpOffer } from '../domain/plan.ts'
 import type { Purchase } from '../domain/purchase.ts'
-import { type Refusal, Unavailable } from '../domain/refusal.ts'
-import { topUpsMax } from '../domain/workspace.ts'
+import { type Refusal, type RefusalCode, Unavailable } from '../domain/refusal.ts'
+import { asOf, topUpsMax, type Workspace } from '../domain/workspace.ts'
 import { openCheckout } from '../payments/checkout.ts'
 import type { StripeAccount } from '../payments/stripe.ts'
 import type { Store } from '../store/dynamodb.ts'
@@ -36,14 +37,20 @@ export async function startPurchase(
   order: Order,
   now: Date,
 ): Promise<{ purchase: Purchase; replayed: boolean } | Refusal> {
-  const workspace = await readWorkspace(store, order.workspaceId)
-  if (!workspace) return { refused: 'workspace_not_found' }
-  const refused = purchaseBarFor(workspace.plan, order.role)
-  if (refused) return { refused, workspace }
-  if (workspace.topUps > topUpsMax - order.tokens) return { refused: 'top_ups_limit', workspace }
-
+  const stored = await readWorkspace(store, order.workspaceId)
+  if (!stored) return { refused: 'workspace_not_found' }
+  // A plan that waited for the reset counts from the 1st, whether or not the reset has been written yet.
+  const workspace = asOf(stored, periodOf(now))
   const wanted = purchaseOf(order, account, workspace.stripeCustomerId, now)
-  const created = await createPurchase(store, wanted)
+  const refused = barFor(workspace, order)
+  // What an admin ordered while the plan allowed it is found again by the retry, whatever the plan has become.
+  const found =
+    refused &&
+    order.role === 'admin' &&
+    (await readPurchase(store, wanted.workspaceId, wanted.purchaseId))
+  if (refused && !found) return { refused, workspace }
+
+  const created = !found && (await createPurchase(store, wanted))
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     const purchase = (await readPurchase(store, wanted.workspaceId, wanted.purchaseId))!
     if (purchase.tokens !== wanted.tokens || purchase.returnUrl !== wanted.returnUrl) {
@@ -53,6 +60,11 @@ export async function startPurchase(
     await findSession(store, account, purchase, now)
   }
   return { refused: 'busy' }
+}
+
+function barFor(workspace: Workspace, { role, tokens }: Order): RefusalCode | undefined {
+  const full = workspace.topUps > topUpsMax - tokens
+  return purchaseBarFor(workspace.plan, role) ?? (full ? 'top_ups_limit' : undefined)
 }
 
 /**

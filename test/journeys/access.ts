@@ -1,74 +1,104 @@
 import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { audience } from '../../local/identity.ts'
-import { planIds } from '../../shared/domain/plan.ts'
-import { routes } from '../../shared/http/routes.ts'
+import { type PlanId, planIds, planOf, quotaOf } from '../../shared/domain/plan.ts'
 import {
   ask,
   assistant,
   atCheckout,
   type Caller,
+  type Customer,
+  damage,
   fresh,
   hostApp,
   inShort,
   meterOf,
   newCustomer,
+  type Order,
   order,
   person,
   problemIn,
   rep,
   stack,
   stored,
+  tokenOf,
 } from './world.ts'
 
-/** The customer every call below is about, one it is not about, and an order of the first one. */
-const home = await newCustomer('pro')
-const elsewhere = await newCustomer('pro')
-const bought = await order(home)
-await atCheckout(bought, 'expire')
-await stack.stripe!.idle()
+/** The customer a row's calls are about, on one plan; one they are not about; and an order and a hold of the first. */
+interface House {
+  plan: PlanId
+  /** What `PUT` must say to keep the plan. */
+  same: { plan: PlanId; quota?: number }
+  home: Customer
+  elsewhere: Customer
+  bought: Order
+  /** Stays open: only those who may settle, release or extend one are given one of their own. */
+  hold: string
+}
 
-/** Holds to be settled, released and extended by the one caller who may; the months before end older ones. */
-let [toSettle, toRelease, toExtend] = ['', '', '']
-async function openHold(): Promise<string> {
-  const sent = { key: fresh('hold'), body: { tokens: 10, ttlSeconds: 600 } }
+async function newHouse(plan: PlanId): Promise<House> {
+  const home = await newCustomer('pro')
+  const bought = await order(home)
+  await atCheckout(bought, 'expire')
+  await stack.stripe!.idle()
+  // Not every plan may order, but every one may have an order from before.
+  const quota = quotaOf(plan, 5_000_000)
+  await damage(home.id, { plan, quota, balance: quota })
+  const same = planOf(plan).monthlyQuota === 'per_workspace' ? { plan, quota } : { plan }
+  const elsewhere = await newCustomer('pro')
+  return { plan, same, home, elsewhere, bought, hold: await openHold(home) }
+}
+
+async function openHold(home: Customer): Promise<string> {
+  const sent = { key: fresh('hold'), body: { tokens: 10, ttlSeconds: 900 } }
   return (await ask(`POST ${home.path}/holds`, assistant, sent)).body.holdId
 }
 
+const houses = await Promise.all(planIds.map(newHouse))
+const { home, elsewhere, bought } = houses.find(({ plan }) => plan === 'pro')!
+
 const everyScope = 'tokens:read tokens:consume tokens:grant tokens:manage'
-const withClaims = (claims: Record<string, unknown>): Caller => ({
+const withClaims = (whose: Customer, claims: Record<string, unknown>): Caller => ({
   persona: 'acme-admin',
-  changes: { claims: { workspace_id: home.id, role: 'admin', scope: everyScope, ...claims } },
+  changes: { claims: { workspace_id: whose.id, role: 'admin', scope: everyScope, ...claims } },
+})
+const withScope = (scope: string | null, claims: Record<string, unknown> = {}): Caller => ({
+  persona: 'assistant',
+  changes: { claims: { scope, ...claims } },
 })
 
-const callers = {
-  'nobody in particular': undefined,
-  'someone whose token has expired': {
-    persona: 'acme-admin',
-    changes: { claims: { workspace_id: home.id, scope: everyScope }, expiresInSeconds: -1 },
-  },
-  'someone with a token for another audience': withClaims({ aud: 'another-product' }),
-  'someone with a token of another issuer': withClaims({ iss: 'https://id.example.com' }),
-  'someone with a token signed by another key': { token: await signedByAnotherKey() },
-  'someone with an unsigned token (alg none)': { token: unsigned() },
-  'someone with an ID token': withClaims({ token_use: 'id' }),
-  'someone with an ID token known by its nonce': withClaims({ nonce: 'n-1' }),
-  'a member': home.member,
-  'an admin': home.admin,
-  'someone without a role': person(home.id, null),
-  'someone of an unknown role': person(home.id, 'owner'),
-  'another workspace’s admin': elsewhere.admin,
-  assistant: assistant,
-  rep: rep,
-  'host-app': hostApp,
-  'a service bound to another workspace': withClaims({ workspace_id: elsewhere.id, role: null }),
-  'a service whose scopes were removed': {
-    persona: 'assistant',
-    changes: { claims: { scope: null } },
-  },
-} satisfies Record<string, Caller | undefined>
+const callersOf = async ({ home, elsewhere }: House) =>
+  ({
+    'nobody in particular': undefined,
+    'someone whose token has expired': {
+      persona: 'acme-admin',
+      changes: { claims: { workspace_id: home.id, scope: everyScope }, expiresInSeconds: -1 },
+    },
+    'someone with a token for another audience': withClaims(home, { aud: 'another-product' }),
+    'someone with a token of another issuer': withClaims(home, { iss: 'https://id.example.com' }),
+    'someone with a token signed by another key': { token: await signedByAnotherKey(home) },
+    'someone with an unsigned token (alg none)': { token: unsigned(home) },
+    'someone with an ID token': withClaims(home, { token_use: 'id' }),
+    'someone with an ID token known by its nonce': withClaims(home, { nonce: 'n-1' }),
+    'a member': home.member,
+    'an admin': home.admin,
+    'someone without a role': person(home.id, null),
+    'someone of an unknown role': person(home.id, 'owner'),
+    'another workspace’s admin': elsewhere.admin,
+    assistant: assistant,
+    rep: rep,
+    'host-app': hostApp,
+    'a service that may only read': withScope('tokens:read'),
+    'a service that may only consume': withScope('tokens:consume'),
+    'a service bound to this workspace': withScope(everyScope, { workspace_id: home.id }),
+    'a service bound to another workspace': withScope(everyScope, { workspace_id: elsewhere.id }),
+    'a service whose scopes were removed': withScope(null),
+  }) satisfies Record<string, Caller | undefined>
 
-type CallerName = keyof typeof callers
+type CallerName = keyof Awaited<ReturnType<typeof callersOf>>
+
+/** What each caller is answered; `others` stands for all that are not named. */
+type Answers = { others: string } & Partial<Record<CallerName, string>>
 
 /** What every route but the public ones answers these. */
 const onGuardedRoutes: Partial<Record<CallerName, string>> = {
@@ -83,10 +113,37 @@ const onGuardedRoutes: Partial<Record<CallerName, string>> = {
   'a service bound to another workspace': '404 workspace_not_found',
 }
 
+/** Routes for people: whoever else has a good token is refused by the service itself. */
+const forPeople: Answers = {
+  ...onGuardedRoutes,
+  'another workspace’s admin': '404 workspace_not_found',
+  others: '403 forbidden',
+}
+
+/** Routes for services: without the scope, API Gateway refuses before any function runs. */
+const forServices = (status: 200 | 201, ...may: CallerName[]): Answers => ({
+  ...onGuardedRoutes,
+  ...Object.fromEntries(
+    [...may, 'a service bound to this workspace'].map((name) => [name, `${status}`]),
+  ),
+  others: '403 Forbidden',
+})
+const consumers = ['assistant', 'a service that may only consume'] as const
+
+/** Who may order on a plan, and why the others may not. */
+const bars = {
+  starter: { admin: 'upgrade_required', member: 'upgrade_required' },
+  pro: { admin: undefined, member: 'admin_required' },
+  teams: { admin: undefined, member: 'admin_required' },
+  enterprise: {
+    admin: 'contact_account_representative',
+    member: 'contact_account_representative',
+  },
+} as const
+
 interface Row {
-  send: () => { to: string; key?: string; body?: unknown }
-  /** What each caller is answered; `others` stands for all that are not named. */
-  answers: { others: string } & Partial<Record<CallerName, string>>
+  send: (house: House) => { to: string; key?: string; body?: unknown }
+  answers: Answers | ((plan: PlanId) => Answers)
 }
 
 /** The whole table of who may do what: one row a route. */
@@ -97,94 +154,79 @@ const rows: Record<string, Row> = {
   },
   'GET /v1/plans': { send: () => ({ to: 'GET /v1/plans' }), answers: { others: '200' } },
   'GET /v1/workspaces/{workspaceId}/meter': {
-    send: () => ({ to: `GET ${home.path}/meter` }),
+    send: ({ home }) => ({ to: `GET ${home.path}/meter` }),
     answers: {
-      ...onGuardedRoutes,
+      ...forPeople,
       'a member': '200',
       'an admin': '200',
       assistant: '200',
-      'another workspace’s admin': '404 workspace_not_found',
-      others: '403 forbidden',
+      'a service that may only read': '200',
+      'a service bound to this workspace': '200',
     },
   },
   'POST /v1/workspaces/{workspaceId}/consume': {
-    send: () => ({ to: `POST ${home.path}/consume`, key: fresh('k'), body: { tokens: 1 } }),
-    // Without the scope, API Gateway refuses before any function runs.
-    answers: { ...onGuardedRoutes, assistant: '200', others: '403 Forbidden' },
+    send: ({ home }) => ({ to: `POST ${home.path}/consume`, key: fresh('k'), body: { tokens: 1 } }),
+    answers: forServices(200, ...consumers),
   },
   'POST /v1/workspaces/{workspaceId}/holds': {
-    send: () => ({
+    send: ({ home }) => ({
       to: `POST ${home.path}/holds`,
       key: fresh('k'),
-      body: { tokens: 1, ttlSeconds: 600 },
+      body: { tokens: 1, ttlSeconds: 900 },
     }),
-    answers: { ...onGuardedRoutes, assistant: '201', others: '403 Forbidden' },
+    answers: forServices(201, ...consumers),
   },
   'POST /v1/workspaces/{workspaceId}/holds/{holdId}/settle': {
-    send: () => ({
-      to: `POST ${home.path}/holds/${toSettle}/settle`,
+    send: ({ home, hold }) => ({
+      to: `POST ${home.path}/holds/${hold}/settle`,
       key: fresh('k'),
       body: { tokens: 5 },
     }),
-    answers: { ...onGuardedRoutes, assistant: '200', others: '403 Forbidden' },
+    answers: forServices(200, ...consumers),
   },
   'DELETE /v1/workspaces/{workspaceId}/holds/{holdId}': {
-    send: () => ({ to: `DELETE ${home.path}/holds/${toRelease}`, key: fresh('k') }),
-    answers: { ...onGuardedRoutes, assistant: '200', others: '403 Forbidden' },
+    send: ({ home, hold }) => ({ to: `DELETE ${home.path}/holds/${hold}`, key: fresh('k') }),
+    answers: forServices(200, ...consumers),
   },
   'POST /v1/workspaces/{workspaceId}/holds/{holdId}/extend': {
-    send: () => ({
-      to: `POST ${home.path}/holds/${toExtend}/extend`,
+    send: ({ home, hold }) => ({
+      to: `POST ${home.path}/holds/${hold}/extend`,
       key: fresh('k'),
       body: { ttlSeconds: 900 },
     }),
-    answers: { ...onGuardedRoutes, assistant: '200', others: '403 Forbidden' },
+    answers: forServices(200, ...consumers),
   },
   'POST /v1/workspaces/{workspaceId}/purchases': {
-    send: () => ({
+    send: ({ home }) => ({
       to: `POST ${home.path}/purchases`,
       key: fresh('k'),
       body: { tokens: 1_000_000 },
     }),
-    answers: {
-      ...onGuardedRoutes,
-      'an admin': '201',
-      'a member': '403 admin_required',
-      'another workspace’s admin': '404 workspace_not_found',
-      others: '403 forbidden',
-    },
+    answers: (plan) => ({
+      ...forPeople,
+      'an admin': bars[plan].admin ? `403 ${bars[plan].admin}` : '201',
+      'a member': `403 ${bars[plan].member}`,
+    }),
   },
   'GET /v1/workspaces/{workspaceId}/purchases/{purchaseId}': {
-    send: () => ({ to: `GET ${bought.path}` }),
-    answers: {
-      ...onGuardedRoutes,
-      'an admin': '200',
-      'a member': '403 admin_required',
-      'another workspace’s admin': '404 workspace_not_found',
-      others: '403 forbidden',
-    },
+    send: ({ bought }) => ({ to: `GET ${bought.path}` }),
+    answers: { ...forPeople, 'an admin': '200', 'a member': '403 admin_required' },
   },
   'GET /v1/workspaces/{workspaceId}/activity': {
-    send: () => ({ to: `GET ${home.path}/activity` }),
-    answers: {
-      ...onGuardedRoutes,
-      'an admin': '200',
-      'a member': '200',
-      'another workspace’s admin': '404 workspace_not_found',
-      others: '403 forbidden',
-    },
+    send: ({ home }) => ({ to: `GET ${home.path}/activity` }),
+    answers: { ...forPeople, 'an admin': '200', 'a member': '200' },
   },
   'POST /v1/workspaces/{workspaceId}/grants': {
-    send: () => ({
+    send: ({ home }) => ({
       to: `POST ${home.path}/grants`,
       key: fresh('k'),
       body: { tokens: 1, reason: 'for the table' },
     }),
-    answers: { ...onGuardedRoutes, rep: '201', others: '403 Forbidden' },
+    answers: forServices(201, 'rep'),
   },
   'PUT /v1/workspaces/{workspaceId}': {
-    send: () => ({ to: `PUT ${home.path}`, key: fresh('k'), body: { plan: 'pro' } }),
-    answers: { ...onGuardedRoutes, 'host-app': '200', others: '403 Forbidden' },
+    send: ({ home, same }) => ({ to: `PUT ${home.path}`, key: fresh('k'), body: same }),
+    answers: forServices(200, 'host-app'),
   },
   'POST /v1/stripe/webhook': {
     send: () => ({ to: 'POST /v1/stripe/webhook', body: { type: 'checkout.session.completed' } }),
@@ -193,41 +235,47 @@ const rows: Record<string, Row> = {
   },
 }
 
-describe('every route', () => {
-  /** As each row leaves it, so that the next one need not read it again. */
+it('every route of the stack has a row', () => {
+  expect(Object.keys(rows).sort()).toEqual(stack.deployment.routes.map(({ key }) => key).sort())
+})
+
+describe.each(houses)('on $plan,', (house) => {
+  const { home, plan } = house
+  let callers: [CallerName, Caller | undefined][]
+  /** As each call leaves it, so that the next one need not read it again. */
   let asLeft: Awaited<ReturnType<typeof stored>>
   beforeAll(async () => {
-    toSettle = await openHold()
-    toRelease = await openHold()
-    toExtend = await openHold()
+    const signedIn = Object.entries(await callersOf(house)).map(async ([name, caller]) => {
+      // Signed once for all routes: a signature takes longer than most calls.
+      const token = caller && (await tokenOf(caller))
+      return [name, token === undefined ? undefined : { token }] as [CallerName, Caller | undefined]
+    })
+    callers = await Promise.all(signedIn)
     asLeft = await stored(home.id)
   })
 
-  it('has a row for every route', () => {
-    const inTheStack = routes.map(({ method, path }) => `${method} ${path}`)
-    expect(Object.keys(rows).sort()).toEqual(inTheStack.sort())
-  })
+  it.each(Object.entries(rows))('%s does for each caller what they may', async (route, row) => {
+    const answers = typeof row.answers === 'function' ? row.answers(plan) : row.answers
+    for (const [name, caller] of callers) {
+      const expected = answers[name] ?? answers.others
+      const may = expected.startsWith('20')
+      const isAboutHold = may && route.includes('{holdId}')
+      const { to, key, body } = row.send(
+        isAboutHold ? { ...house, hold: await openHold(home) } : house,
+      )
+      if (isAboutHold) asLeft = await stored(home.id)
 
-  describe.each(Object.entries(rows))('%s', (route, { send, answers }) => {
-    const table = Object.entries(callers).map(([name, caller]) => ({
-      name,
-      caller,
-      answer: answers[name as CallerName] ?? answers.others,
-    }))
-
-    it.each(table)('answers $name: $answer', async ({ caller, answer: expected }) => {
-      const { to, key, body } = send()
       const answer = await ask(to, caller, { key, body })
       const before = asLeft
       asLeft = await stored(home.id)
-      expect(inShort(answer)).toBe(expected)
-      if (answer.status < 300 && !route.startsWith('GET')) expect(asLeft).not.toEqual(before)
-      else expect(asLeft).toEqual(before)
+      expect(inShort(answer), name).toBe(expected)
+      if (may && !route.startsWith('GET')) expect(asLeft, name).not.toEqual(before)
+      else expect(asLeft, name).toEqual(before)
       if (answer.body.code) problemIn(answer, answer.body.code)
       if (answer.status === 401 && !answer.body.code) {
-        expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer/)
+        expect(answer.headers.get('www-authenticate'), name).toMatch(/^Bearer/)
       }
-    })
+    }
   })
 })
 
@@ -235,9 +283,9 @@ describe('another workspace', () => {
   it.each(Object.entries(rows).filter(([route]) => route.includes('{workspaceId}')))(
     'cannot be told from a missing one by %s',
     async (_route, { send }) => {
-      const { to, key, body } = send()
+      const { to, key, body } = send(houses.find((house) => house.home === home)!)
       const missing = to.replace(home.id, fresh('missing'))
-      const stranger = withClaims({ workspace_id: elsewhere.id })
+      const stranger = withClaims(elsewhere, {})
       const [one, other] = [
         await ask(to, stranger, { key, body }),
         await ask(missing, stranger, { key, body }),
@@ -284,16 +332,6 @@ describe('what a member and an admin see', () => {
 })
 
 describe('who may buy', () => {
-  const bars = {
-    starter: { admin: 'upgrade_required', member: 'upgrade_required' },
-    pro: { admin: undefined, member: 'admin_required' },
-    teams: { admin: undefined, member: 'admin_required' },
-    enterprise: {
-      admin: 'contact_account_representative',
-      member: 'contact_account_representative',
-    },
-  } as const
-
   const cases = planIds.flatMap((plan) =>
     (['admin', 'member'] as const).map((role) => ({ plan, role, bar: bars[plan][role] })),
   )
@@ -333,18 +371,18 @@ describe('who may buy', () => {
   })
 })
 
-async function signedByAnotherKey(): Promise<string> {
+async function signedByAnotherKey(home: Customer): Promise<string> {
   const { privateKey } = await generateKeyPair('RS256')
-  return new SignJWT(claimsNow())
+  return new SignJWT(claimsNow(home))
     .setProtectedHeader({ alg: 'RS256', kid: stack.identity.keys.keys[0]!.kid! })
     .sign(privateKey)
 }
 
-function unsigned(): string {
-  return new UnsecuredJWT(claimsNow()).encode()
+function unsigned(home: Customer): string {
+  return new UnsecuredJWT(claimsNow(home)).encode()
 }
 
-function claimsNow() {
+function claimsNow(home: Customer) {
   const issuedAt = Math.floor(stack.clock.now().getTime() / 1000)
   return {
     iss: stack.identity.issuer,

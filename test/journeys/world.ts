@@ -2,13 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import {
-  DynamoDBDocumentClient,
-  GetCommand,
-  PutCommand,
-  QueryCommand,
-  UpdateCommand,
-} from '@aws-sdk/lib-dynamodb'
+import { DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
 import Stripe from 'stripe'
 import { expect, inject, vi } from 'vitest'
 import type { TokenChanges } from '../../local/identity.ts'
@@ -257,18 +251,13 @@ export async function damage(workspaceId: string, fields: Record<string, unknown
   )
 }
 
-/** The order as stored says another price than the one Stripe was asked for. */
-export async function misprice(
+/** Writes past the service what an order says of itself, such as another price than Stripe was asked for. */
+export async function amend(
   { id }: Customer,
-  { purchaseId }: Order,
-  amount: number,
+  { purchaseId }: Pick<Order, 'purchaseId'>,
+  fields: Record<string, unknown>,
 ): Promise<void> {
-  await tables.send(
-    new UpdateCommand({
-      TableName: ledgerTable,
-      Key: { workspaceId: id, entryId: `purchase#${purchaseId}` },
-      UpdateExpression: 'SET amount = :amount',
-      ExpressionAttributeValues: { ':amount': amount },
-    }),
-  )
+  const { ledger } = await stored(id)
+  const purchase = ledger.find(({ entryId }) => entryId === `purchase#${purchaseId}`)
+  await tables.send(new PutCommand({ TableName: ledgerTable, Item: { ...purchase, ...fields } }))
 }

@@ -183,6 +183,16 @@ describe('an event that is not ours', () => {
     expect(signals.heard()).toMatchObject([{ signal: 'webhook_mismatch', fact: 'livemode' }])
   })
 
+  it('made in test mode is alarmed where our key is live, and changes nothing', async () => {
+    await stripe.buyer((await order()).session, 'pay')
+    const event = await newest()
+    const before = await everythingIn(store)
+    const live = { ...stripe.account, livemode: true }
+    expect(await followEvent(store, live, event, now)).toBe('mismatch')
+    expect(await everythingIn(store)).toEqual(before)
+    expect(signals.heard()).toMatchObject([{ signal: 'webhook_mismatch', fact: 'livemode' }])
+  })
+
   it('that contradicts the purchase it names is alarmed, and changes nothing', async () => {
     const sale = await order()
     const stored = (await readPurchase(store, sale.workspaceId, sale.purchaseId))!

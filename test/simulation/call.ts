@@ -1,0 +1,39 @@
+import type { PlanId } from '../../shared/catalog.ts'
+import type { Actor } from './scheduler.ts'
+
+/** What somebody asks of the service: all of it that makes two requests the same, and where its key leads. */
+export type Ask =
+  | { kind: 'consume'; workspaceId: string; key: string; tokens: number; drain: boolean }
+  | { kind: 'hold'; workspaceId: string; key: string; tokens: number; ttlSeconds: number }
+  | { kind: 'settle hold'; workspaceId: string; holdId: string; tokens: number }
+  | { kind: 'release hold'; workspaceId: string; holdId: string }
+  | {
+      kind: 'extend hold'
+      workspaceId: string
+      key: string
+      holdId: string
+      ttlSeconds: number
+    }
+  | { kind: 'grant'; workspaceId: string; key: string; tokens: number }
+  | { kind: 'plan'; workspaceId: string; key: string; plan: PlanId; quota: number }
+  | { kind: 'buy'; workspaceId: string; key: string; tokens: number }
+  | { kind: 'look at purchase'; workspaceId: string; purchaseId: string }
+  | { kind: 'read meter'; workspaceId: string }
+  | { kind: 'webhook'; eventId: string }
+  | { kind: 'reconcile' }
+  | { kind: 'sweep'; month: string; looks: number; startAfter?: string }
+
+/** One run of the service's code for an `Ask`. */
+export interface Call extends Actor {
+  ask: Ask
+  /** The time by the clock of whoever runs it; epoch milliseconds. */
+  now: number
+  /** The moment it began, by the witness's count. */
+  since: number
+  /** Another call was under way beside it. */
+  overlapped: boolean
+  /** What it asks had been recorded when it began. */
+  knownBefore: boolean
+  /** Refusals that the rules would have allowed at some moment since it began. */
+  mayRefuse: Set<string>
+}

@@ -1,0 +1,160 @@
+import fc from 'fast-check'
+import type { PlanId } from '../../shared/catalog.ts'
+
+/** Something that happens in a history. Numbers that choose among what there is are taken modulo its count. */
+export type Act =
+  | { do: 'consume'; at: number; tokens: number; drain: boolean }
+  | { do: 'hold'; at: number; tokens: number; ttlSeconds: number }
+  /** `tenths` of what the hold set aside. */
+  | { do: 'settle hold'; hold: number; tenths: number }
+  | { do: 'release hold'; hold: number }
+  | { do: 'extend hold'; hold: number; ttlSeconds: number }
+  | { do: 'grant'; at: number; tokens: number }
+  | { do: 'plan'; at: number; plan: PlanId; quota: number }
+  | { do: 'buy'; at: number; steps: number }
+  | { do: 'look at purchase'; purchase: number }
+  | { do: 'read meter'; at: number }
+  /** The same request under the same key; or another one under it. */
+  | { do: 'again'; earlier: number }
+  | { do: 'reuse key'; earlier: number; tokens: number }
+  | { do: 'buyer'; purchase: number; action: BuyerAction }
+  | { do: 'bank'; purchase: number; action: BankAction; tenths: number }
+  /** Stripe's session says something else than was ordered. */
+  | { do: 'tamper'; purchase: number; fact: 'amount' | 'currency' | 'workspace' }
+  | { do: 'forget customers' }
+  | { do: 'deliver'; event: number; again: boolean }
+  | { do: 'drop webhook'; event: number }
+  | { do: 'reconcile'; minutesLate: number }
+  | { do: 'sweep'; monthsLate: number; looks: number }
+  | { do: 'wait'; seconds: number }
+  | { do: 'wait for the month to end'; secondsBefore: number }
+
+export type BuyerAction = 'pay' | 'decline' | 'pay-later' | 'settle' | 'fail' | 'expire'
+export type BankAction = 'refund' | 'refund-fail' | 'dispute' | 'win' | 'lose'
+
+export interface Step {
+  act: Act
+  /** Decides the step's bad luck and its interleaving, so that it keeps both when others are taken away. */
+  luck: number
+  /** How likely one request of it goes wrong. */
+  faultRate: number
+  /** Turns that everything under way gets after it. */
+  turns: number
+  /** Seconds that the clock of whoever acts is ahead, negative when behind. */
+  skewSeconds: number
+  /** Whoever acts is overtaken by others between any two of its awaits. */
+  slow?: boolean
+}
+
+export type History = readonly Step[]
+
+export const historyOf = (steps: number): fc.Arbitrary<History> =>
+  fc.array(step(), { minLength: steps, maxLength: steps })
+
+const step = (): fc.Arbitrary<Step> =>
+  fc.record({
+    act: act(),
+    luck: fc.integer({ min: 0, max: 0xffffffff }),
+    faultRate: often([5, 0], [3, 0.06], [2, 0.3]),
+    turns: often([3, 0], [4, 3], [4, 8], [1, 1_000]),
+    skewSeconds: often([12, 0], [1, -2], [1, 2], [1, -100], [1, 100], [1, -259_200], [1, 259_200]),
+    slow: often([4, false], [1, true]),
+  })
+
+const index = fc.nat({ max: 999 })
+/** Few workspaces, and mostly the same, so that operations meet. */
+const at = often([4, 0], [2, 1], [1, 2], [1, 3])
+/** Around what plans and steps are made of, so that balances really run out. */
+const tokens = fc.oneof(
+  fc.constantFrom(1, 99_999, 100_000, 100_001, 400_000, 1_000_000, 1_999_999, 9_000_000),
+  fc.integer({ min: 1, max: 3_000_000 }),
+)
+const ttlSeconds = fc.constantFrom(1, 1, 30, 60, 900)
+const tenths = fc.constantFrom(0, 1, 3, 5, 10, 15, 100)
+const plans: [PlanId, number][] = [
+  ['starter', 100_000],
+  ['pro', 2_000_000],
+  ['teams', 10_000_000],
+  ['enterprise', 300_000],
+  ['enterprise', 5_000_000],
+]
+const buyer = often<BuyerAction>(
+  [8, 'pay'],
+  [1, 'decline'],
+  [3, 'pay-later'],
+  [3, 'settle'],
+  [1, 'fail'],
+  [1, 'expire'],
+)
+const bank = often<BankAction>(
+  [5, 'refund'],
+  [2, 'refund-fail'],
+  [3, 'dispute'],
+  [2, 'win'],
+  [2, 'lose'],
+)
+
+function act(): fc.Arbitrary<Act> {
+  const some = <Kind extends Act['do']>(
+    weight: number,
+    kind: Kind,
+    parts: {
+      [Part in keyof Omit<Extract<Act, { do: Kind }>, 'do'>]: fc.Arbitrary<
+        Extract<Act, { do: Kind }>[Part]
+      >
+    },
+  ) => ({
+    weight,
+    arbitrary: fc.record({ do: fc.constant(kind), ...parts }) as unknown as fc.Arbitrary<Act>,
+  })
+  return fc
+    .oneof(
+      some(16, 'consume', { at, tokens, drain: fc.boolean() }),
+      some(7, 'hold', { at, tokens, ttlSeconds }),
+      some(5, 'settle hold', { hold: index, tenths }),
+      some(2, 'release hold', { hold: index }),
+      some(2, 'extend hold', { hold: index, ttlSeconds }),
+      some(2, 'grant', { at, tokens }),
+      some(4, 'plan', { at, plan: fc.constant('pro'), quota: fc.nat() }),
+      some(6, 'buy', { at, steps: fc.integer({ min: 1, max: 3 }) }),
+      some(3, 'look at purchase', { purchase: index }),
+      some(2, 'read meter', { at }),
+      some(7, 'again', { earlier: index }),
+      some(3, 'reuse key', { earlier: index, tokens }),
+      some(11, 'buyer', { purchase: index, action: buyer }),
+      some(9, 'bank', { purchase: index, action: bank, tenths }),
+      some(1, 'tamper', {
+        purchase: index,
+        fact: fc.constantFrom('amount', 'currency', 'workspace'),
+      }),
+      some(1, 'forget customers', {}),
+      some(10, 'deliver', { event: index, again: fc.boolean() }),
+      some(2, 'drop webhook', { event: index }),
+      some(2, 'reconcile', { minutesLate: fc.constantFrom(0, 15, 300) }),
+      some(2, 'sweep', {
+        monthsLate: fc.constantFrom(0, 0, 0, 1),
+        looks: fc.constantFrom(0, 1, 2, 99),
+      }),
+      some(6, 'wait', { seconds: fc.constantFrom(1, 20, 45, 600, 86_400) }),
+      some(3, 'wait for the month to end', {
+        secondsBefore: fc.constantFrom(1, 90, -1, -5, -86_400),
+      }),
+    )
+    .map(withPlan)
+}
+
+/** A plan and its quota go together. */
+function withPlan(act: Act): Act {
+  if (act.do !== 'plan') return act
+  const [plan, quota] = plans[act.quota % plans.length]!
+  return { ...act, plan, quota }
+}
+
+function often<T>(...choices: [weight: number, value: T][]): fc.Arbitrary<T> {
+  return fc.oneof(
+    ...choices.map(([weight, value]) => ({
+      weight,
+      arbitrary: fc.constant(value) as fc.Arbitrary<T>,
+    })),
+  )
+}

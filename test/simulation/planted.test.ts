@@ -1,0 +1,76 @@
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { type PlantedBug, plantedBugs } from './planted.ts'
+import { simulate } from './simulate.ts'
+
+/*
+ * The simulator's own test: with a mistake put into the service, does it notice? Each bug takes the place of
+ * real functions, in whatever module calls them.
+ */
+const planted = vi.hoisted(() => {
+  // biome-ignore lint/suspicious/noExplicitAny: functions of every kind pass through here.
+  const real: Record<string, any> = {}
+  const now: { bug?: PlantedBug } = {}
+  return {
+    now,
+    /** The module with each function asking, at every call, whether a bug stands in its place. */
+    breakable(module: object): object {
+      const functions = Object.entries(module).map(([name, exported]) => {
+        if (typeof exported !== 'function' || /^class\b/.test(String(exported)))
+          return [name, exported]
+        real[name] = exported
+        const call = (...given: unknown[]) =>
+          (now.bug?.instead?.[name]?.(exported, real) ?? exported)(...given)
+        return [name, call]
+      })
+      return Object.fromEntries(functions)
+    },
+  }
+})
+
+vi.mock('../../shared/domain/hold.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/domain/movement.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/domain/purchase.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/domain/workspace.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/payments/checkout.ts', async (original) =>
+  planted.breakable(await original()),
+)
+vi.mock('../../shared/payments/events.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/store/holds.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/store/ledger.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/store/transact.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/store/workspaces.ts', async (original) => planted.breakable(await original()))
+
+const historiesMax = 300
+
+describe('the simulator notices', () => {
+  const took: string[] = []
+
+  afterEach(() => {
+    delete planted.now.bug
+  })
+  afterAll(() => {
+    console.info(['| planted bug | histories |', '|---|---|', ...took].join('\n'))
+  })
+
+  it.each(plantedBugs)(
+    '$name',
+    async (bug) => {
+      planted.now.bug = bug
+      const { failure, histories } = await simulate({
+        histories: historiesMax,
+        steps: 100,
+        seed: 4,
+        shorten: false,
+        world: { tamper: bug.tamper },
+      })
+      took.push(`| ${bug.name} | ${histories} |`)
+      expect(failure?.message).toBeDefined()
+    },
+    120_000,
+  )
+
+  it('nothing where nothing is planted', async () => {
+    const { failure } = await simulate({ histories: 5, steps: 100, seed: 4 })
+    expect(failure).toBeUndefined()
+  }, 120_000)
+})

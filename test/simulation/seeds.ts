@@ -1,0 +1,39 @@
+import type { Act, History, Step } from './history.ts'
+
+/**
+ * Histories in which the simulator once found the service to be wrong, at their shortest. They stay as tests.
+ * Each names the run that found it; a later change of the generator gives that seed another history.
+ */
+export const foundHistories: { was: string; seed: number; history: History }[] = [
+  {
+    was: 'a settle beyond an expired hold: refused as closed',
+    seed: 1,
+    history: [
+      calm({ do: 'hold', at: 0, tokens: 516_853, ttlSeconds: 60 }),
+      calm({ do: 'settle hold', hold: 0, tenths: 100 }, 100),
+    ],
+  },
+  {
+    was: 'a purchase refused by last month’s plan',
+    seed: 1,
+    history: [
+      calm({ do: 'plan', at: 1, plan: 'enterprise', quota: 5_000_000 }),
+      calm({ do: 'plan', at: 1, plan: 'pro', quota: 2_000_000 }),
+      calm({ do: 'wait for the month to end', secondsBefore: -5 }),
+      calm({ do: 'buy', at: 1, steps: 2 }),
+    ],
+  },
+  {
+    was: 'a retried purchase refused by a later plan',
+    seed: 1,
+    history: [
+      calm({ do: 'buy', at: 0, steps: 1 }),
+      calm({ do: 'plan', at: 0, plan: 'enterprise', quota: 5_000_000 }),
+      calm({ do: 'again', earlier: 4 }),
+    ],
+  },
+]
+
+function calm(act: Act, skewSeconds = 0): Step {
+  return { act, luck: 0, faultRate: 0, turns: 1_000, skewSeconds }
+}

@@ -1,0 +1,573 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Account } from '../../local/stripe/state.ts'
+import type { Purchase } from '../../shared/domain/purchase.ts'
+import type { Workspace } from '../../shared/domain/workspace.ts'
+import type { Ask, Call } from './call.ts'
+import type { Written } from './engine.ts'
+import { type Plain, plainItem } from './expressions.ts'
+import { Book, Broken, monthOf, type Order, rule } from './model.ts'
+
+/** An order as the witness knows it: by the rules, and by what Stripe has said of it and when. */
+interface FollowedOrder extends Order {
+  workspaceId: string
+  sessionId?: string
+  /** Stripe's session contradicts the order, so nothing may ever be given for it. */
+  tampered: boolean
+  said: { at: number; refunded: number; disputed: number; paid: boolean }[]
+  amount: number
+}
+
+interface Version {
+  at: number
+  shows: Plain
+}
+
+/**
+ * Watches every write in the order they happen, carries the same thing out by the rules, and compares. What a
+ * write is about it knows from what was asked, never from what the service wrote.
+ */
+export class Witness {
+  readonly books = new Map<string, Book>()
+  readonly orders = new Map<string, FollowedOrder>()
+  readonly underWay = new Set<Call>()
+  /** The first thing that was not as it should be. */
+  failure: unknown
+  /** Rises with everything that happens, to tell before from after. */
+  #moment = 0
+  readonly #workspacesTable: string
+  readonly #stripe: Account
+  /** Every entry, with who wrote it and what had been asked. */
+  readonly #recorded = new Map<string, { entry: Plain; by: Call }>()
+  readonly #versions = new Map<string, Version[]>()
+
+  constructor(workspacesTable: string, stripe: Account) {
+    this.#workspacesTable = workspacesTable
+    this.#stripe = stripe
+  }
+
+  began(call: Call): void {
+    call.since = ++this.#moment
+    call.knownBefore = this.#isKnown(call.ask)
+    for (const other of this.underWay) {
+      other.overlapped = true
+      call.overlapped = true
+    }
+    this.underWay.add(call)
+    this.#seeRefusals(call)
+  }
+
+  written(written: Written[], by: Call): void {
+    this.#moment++
+    try {
+      this.#follow(written, by)
+    } catch (error) {
+      this.failure ??= error
+    }
+  }
+
+  /** Stripe's side of an order may have changed: notes what it says now. */
+  stripeMoved(): void {
+    this.#moment++
+    for (const order of this.orders.values()) this.#hear(order)
+  }
+
+  #hear(order: FollowedOrder): void {
+    const said = this.stripeSays(order)
+    if (said) order.said.push({ at: this.#moment, ...said })
+  }
+
+  /** Undefined as long as there is no checkout. */
+  stripeSays({ sessionId }: FollowedOrder) {
+    const session = this.#stripe.checkouts.get(sessionId ?? '')?.session
+    if (!session) return undefined
+    const intent = String(session.payment_intent)
+    const refunds = this.#stripe.refundsOf(intent).filter(({ status }) => status === 'succeeded')
+    const disputes = this.#stripe.disputesOf(intent).filter(({ status }) => status !== 'won')
+    return {
+      paid: session.payment_status === 'paid',
+      refunded: refunds.reduce((sum, { amount }) => sum + amount, 0),
+      disputed: disputes.reduce((sum, { amount }) => sum + amount, 0),
+    }
+  }
+
+  /** Checks an answer; false where it leaves open what happened, so that whoever asked must ask again. */
+  answered(call: Call, answer: unknown): boolean {
+    this.underWay.delete(call)
+    if (answer instanceof Error) {
+      // Stripe repeats a 500 it remembers to whoever asks next, and only then does the attempt rise.
+      const remembered = call.ask.kind === 'buy'
+      const excused = call.faults.met > 0 || call.overlapped || remembered
+      if (answer.name !== 'Unavailable' || !excused) throw answer
+      return false
+    }
+    if (isRefusal(answer)) {
+      if (answer.refused === 'busy') {
+        rule(call.faults.met > 0 || call.overlapped, () => 'busy without a reason')
+        return false
+      }
+      this.#refused(call, answer.refused)
+    } else this.#granted(call, answer as Plain)
+    return true
+  }
+
+  /** Forgets a call that nobody will hear of again. */
+  ended(call: Call): void {
+    this.underWay.delete(call)
+  }
+
+  /** An order is where Stripe says it should be. */
+  settledAsStripeSays(purchase: Purchase): void {
+    const order = this.orders.get(purchase.purchaseId)!
+    const said = this.stripeSays(order)
+    const { status, reversed } = purchase
+    if (order.tampered) {
+      rule(!order.credited, () => `${order.id} was credited against the facts`)
+      return
+    }
+    if (!said?.paid) {
+      rule(!isPaid(status), () => `${order.id} is ${status} and was not paid`)
+      const session = this.#stripe.checkouts.get(order.sessionId ?? '')?.session
+      const state = session && this.#stripe.stateOf(session)
+      rule(!state || state === status, () => `${order.id} is ${status}, at Stripe ${state}`)
+      return
+    }
+    const [should] = standings(order, [said])
+    rule(
+      status === should!.status && reversed === should!.reversed,
+      () =>
+        `${order.id} is ${status} less ${reversed}, should be ${should!.status} less ${should!.reversed}`,
+    )
+  }
+
+  #isKnown(ask: Ask): boolean {
+    return this.#firstOf(ask) !== undefined
+  }
+
+  #hold({ workspaceId, holdId }: { workspaceId: string; holdId: string }) {
+    return this.books.get(workspaceId)?.holds.get(holdId)
+  }
+
+  /** Notes what the call might be told if it looked now. */
+  #seeRefusals(call: Call): void {
+    const { ask, now, mayRefuse } = call
+    const book = this.books.get(workspaceOf(ask) ?? '')
+    if (!book) {
+      mayRefuse.add('workspace_not_found')
+      return
+    }
+    if ((ask.kind === 'consume' && !ask.drain) || ask.kind === 'hold') {
+      if (book.availableAt(now) < ask.tokens) mayRefuse.add('insufficient_tokens')
+    }
+    if (ask.kind === 'buy') {
+      const plan = book.planAt(now)
+      if (plan === 'starter') mayRefuse.add('upgrade_required')
+      if (plan === 'enterprise') mayRefuse.add('contact_account_representative')
+    }
+  }
+
+  #refused(call: Call, refusal: string): void {
+    const { ask } = call
+    const tell = () => `${ask.kind} was refused with ${refusal}`
+    switch (refusal) {
+      case 'insufficient_tokens':
+      case 'upgrade_required':
+      case 'contact_account_representative':
+        rule(!call.knownBefore, () => `${tell()}, though it had been done`)
+        rule(call.mayRefuse.has(refusal), tell)
+        return
+      case 'workspace_not_found':
+        rule(call.mayRefuse.has(refusal), tell)
+        return
+      case 'idempotency_key_reused': {
+        const first = this.#firstOf(ask)
+        rule(first !== undefined && !sameAsked(first, ask), tell)
+        return
+      }
+      case 'hold_not_found':
+        rule(!this.#hold(ask as Extract<Ask, { holdId: string }>), tell)
+        return
+      case 'hold_closed':
+        this.#refusedAsClosed(call, ask as Extract<Ask, { holdId: string }>, tell)
+        return
+      default:
+        throw new Broken(tell())
+    }
+  }
+
+  #refusedAsClosed(call: Call, ask: Extract<Ask, { holdId: string }>, tell: () => string): void {
+    const hold = this.#hold(ask)
+    switch (ask.kind) {
+      case 'extend hold':
+        rule(hold?.state !== 'open' || hold.month < monthOf(call.now), tell)
+        return
+      case 'release hold':
+        rule(hold?.state === 'settled', tell)
+        return
+      case 'settle hold': {
+        const other = hold?.used !== undefined && hold.used !== ask.tokens
+        rule(hold?.state === 'released' || other, tell)
+      }
+    }
+  }
+
+  #firstOf(ask: Ask): Ask | undefined {
+    return this.#recorded.get(`${workspaceOf(ask)} ${firstIdOf(ask)}`)?.by.ask
+  }
+
+  #granted(call: Call, answer: Plain): void {
+    const { ask } = call
+    if (answer.workspace) this.#showsSomethingTrue(call, answer.workspace)
+    switch (ask.kind) {
+      case 'consume':
+      case 'grant':
+      case 'plan':
+      case 'extend hold': {
+        const entry = this.#entryOf(call, answer)
+        const first = this.#firstOf(ask)!
+        rule(sameAsked(first, ask), () => `${entry.entryId} answers another request`)
+        return
+      }
+      case 'settle hold': {
+        const { outcome, used } = this.#entryOf(call, answer)
+        rule(outcome === 'settled' && used === ask.tokens, () => `settled ${ask.tokens} as ${used}`)
+        return
+      }
+      case 'release hold': {
+        const { outcome } = this.#entryOf(call, answer)
+        rule(outcome !== 'settled', () => `released, but ${outcome}`)
+        return
+      }
+      case 'hold': {
+        const hold = this.books.get(ask.workspaceId)?.holds.get(answer.hold.holdId)
+        rule(hold?.tokens === ask.tokens, () => `held ${hold?.tokens}, asked for ${ask.tokens}`)
+        const until = new Date(call.now + ask.ttlSeconds * 1_000).toISOString()
+        rule(answer.replayed || answer.hold.heldUntil === until, () => 'held until another time')
+        return
+      }
+      case 'buy': {
+        const { purchase } = answer
+        rule(purchase.tokens === ask.tokens, () => `ordered ${ask.tokens}, got ${purchase.tokens}`)
+        rule(this.#stripe.checkouts.has(purchase.sessionId), () => 'ordered without a checkout')
+        return
+      }
+      case 'webhook': {
+        const expected = ['settled', 'mismatch', 'unknown']
+        rule(expected.includes(String(answer)), () => `an event was ${answer}`)
+        return
+      }
+      case 'reconcile':
+        rule(answer.failed === 0, () => 'reconciling failed for a purchase')
+        return
+      case 'sweep':
+        rule(answer.failed === 0 || call.faults.met > 0 || call.overlapped, () => 'a sweep failed')
+    }
+  }
+
+  /** The entry of an answer is the one that was recorded, and says rightly whether it was there before. */
+  #entryOf(call: Call, { entry, replayed }: Plain): Plain {
+    const recorded = this.#recorded.get(`${entry.workspaceId} ${entry.entryId}`)
+    rule(recorded !== undefined, () => `${entry.entryId} was answered and never recorded`)
+    const { entry: stored, by } = recorded!
+    for (const [name, value] of Object.entries(entry)) {
+      rule(isDeepStrictEqual(stored[name], value), () => `${entry.entryId}: ${name} is ${value}`)
+    }
+    rule(replayed || by === call, () => `${entry.entryId} is another call's, and not told so`)
+    rule(!replayed || by !== call || call.faults.met > 0, () => `${entry.entryId} is no replay`)
+    return entry
+  }
+
+  /** The workspace shown beside an answer is one that there was while the call was under way. */
+  #showsSomethingTrue(call: Call, shown: Workspace): void {
+    const versions = this.#versions.get(shown.workspaceId) ?? []
+    const before = versions.findLastIndex(({ at }) => at <= call.since)
+    const possible = versions.slice(Math.max(0, before))
+    const { balance, held, topUps, quota, period } = shown
+    rule(
+      possible.some(({ shows }) =>
+        isDeepStrictEqual(shows, { balance, held, topUps, quota, period }),
+      ),
+      () => `showed ${JSON.stringify({ balance, held, topUps, quota, period })}, which never was`,
+    )
+  }
+
+  #follow(written: Written[], by: Call): void {
+    const items = written.map(({ table, before, after }) => ({
+      isWorkspace: table === this.#workspacesTable,
+      before: before && plainItem(before),
+      after: after && plainItem(after),
+    }))
+    const owners = new Set(items.map(({ before, after }) => (after ?? before)!.workspaceId))
+    const [owner] = owners
+    rule(owners.size === 1, () => `one request wrote in ${[...owners].join(' and ')}`)
+    const own = workspaceOf(by.ask)
+    rule(own === undefined || own === owner, () => `${by.ask.kind} of ${own} wrote in ${owner}`)
+    if (owner === '#stripe') {
+      rule(by.ask.kind === 'reconcile', () => `${by.ask.kind} moved the cursor`)
+      return
+    }
+    const workspace = items.find(({ isWorkspace }) => isWorkspace)
+    const ledger = items.filter(({ isWorkspace }) => !isWorkspace)
+    for (const { before, after } of ledger) keepsTheRecord(before, after)
+
+    const purchase = ledger.find(({ after }) => after?.type === 'purchase')
+    if (!workspace) {
+      rule(purchase !== undefined, () => `${by.ask.kind} wrote to the ledger alone`)
+      this.#purchaseWritten(purchase!.before, purchase!.after!, by)
+      return
+    }
+    const entries = ledger
+      .map(({ after }) => after)
+      .filter((after) => after !== undefined && after.type !== 'purchase') as Plain[]
+    if (entries.length === 0) {
+      const { holdsExpireFrom: _, ...before } = workspace.before!
+      const { holdsExpireFrom: __, ...after } = workspace.after!
+      rule(
+        isDeepStrictEqual(before, after),
+        () => `${by.ask.kind} changed ${owner} without an entry`,
+      )
+      return
+    }
+    this.#moved(owner!, entries, ledger, by)
+    for (const entry of entries) {
+      const id = `${owner} ${entry.entryId}`
+      const extended = entry.type === 'open' && this.#recorded.has(id)
+      rule(extended || !this.#recorded.has(id), () => `${entry.entryId} was recorded twice`)
+      this.#recorded.set(id, { entry, by })
+      if (entry.type === 'open' && by.ask.kind === 'hold') {
+        this.#recorded.set(`${owner} ${firstIdOf(by.ask)}`, { entry, by })
+      }
+    }
+    this.#standsAs(owner!, workspace.after!)
+    for (const call of this.underWay) this.#seeRefusals(call)
+  }
+
+  /** Carries out by the rules what was asked, and holds the entry to it. */
+  #moved(
+    owner: string,
+    entries: Plain[],
+    ledger: { before?: Plain; after?: Plain }[],
+    by: Call,
+  ): void {
+    const { ask, now } = by
+    const main = entries.find(({ type }) => type === 'expire' || type === 'extend') ?? entries[0]!
+    const says = (expected: Plain) => {
+      for (const [name, value] of Object.entries(expected)) {
+        rule(
+          isDeepStrictEqual(main[name], value),
+          () =>
+            `${main.entryId}: ${name} is ${JSON.stringify(main[name])}, not ${JSON.stringify(value)}`,
+        )
+      }
+    }
+    const askedFor = <Kind extends Ask['kind']>(...kinds: Kind[]) => {
+      rule(kinds.includes(ask.kind as Kind), () => `${ask.kind} wrote ${main.entryId}`)
+      return ask as Extract<Ask, { kind: Kind }>
+    }
+    if (main.type === 'plan' && main.effect === 'created') {
+      const { plan, quota } = askedFor('plan')
+      rule(!this.books.has(owner), () => `${owner} was created twice`)
+      this.books.set(owner, new Book(plan, quota, now))
+      says({ plan, quota, tokens: quota })
+      return
+    }
+    const book = this.books.get(owner)
+    if (!book) throw new Broken(`${main.entryId} moved tokens of nobody`)
+    const gone = ledger.filter(({ after }) => !after).map(({ before }) => before!.holdId as string)
+
+    switch (main.type) {
+      case 'use': {
+        const { tokens, drain, key } = askedFor('consume')
+        says({ entryId: `use#${key}`, requested: tokens, taken: book.use(tokens, drain, now) })
+        break
+      }
+      case 'grant': {
+        const { tokens, key } = askedFor('grant')
+        book.grant(key, tokens, now)
+        says({ entryId: `grant#${key}`, tokens })
+        break
+      }
+      case 'plan': {
+        const { plan, quota, key } = askedFor('plan')
+        says({ entryId: `plan#${key}`, plan, quota, ...book.changePlan(plan, quota, now) })
+        break
+      }
+      case 'open': {
+        const { tokens, ttlSeconds } = askedFor('hold')
+        const until = now + ttlSeconds * 1_000
+        book.open({ id: main.holdId, tokens, until }, now)
+        says({ tokens, heldUntil: new Date(until).toISOString() })
+        break
+      }
+      case 'hold': {
+        const asked = askedFor('settle hold', 'release hold')
+        const id = asked.holdId
+        const used = asked.kind === 'settle hold' ? asked.tokens : 0
+        const late = main.entryId === `late#${id}`
+        const state = asked.kind === 'settle hold' ? 'settled' : 'released'
+        const closing = late ? book.chargeLate(id, used, now) : book.close(id, state, used, now)
+        says({ entryId: late ? `late#${id}` : `hold#${id}`, outcome: state, used, ...closing })
+        rule(isDeepStrictEqual(gone, late ? [] : [id]), () => `closing ${id} deleted ${gone}`)
+        break
+      }
+      case 'extend': {
+        const { holdId, ttlSeconds, key } = askedFor('extend hold')
+        const until = book.extend(holdId, now + ttlSeconds * 1_000, now)
+        says({ entryId: `extend#${key}`, holdId, heldUntil: new Date(until).toISOString() })
+        break
+      }
+      case 'expire': {
+        says({ holds: gone.length, tokens: book.returnExpired(gone, now) })
+        const closed = entries.filter(({ type }) => type === 'hold').map(({ holdId }) => holdId)
+        rule(isDeepStrictEqual(closed.sort(), gone.sort()), () => 'holds expired without an entry')
+        break
+      }
+      case 'payment': {
+        askedFor('webhook', 'reconcile', 'look at purchase')
+        const { before, after } = ledger.find((one) => one.after?.type === 'purchase') ?? {}
+        rule(before !== undefined, () => `${main.entryId} leaves the purchase as it is`)
+        says(this.#paymentOf(book, before!, after!, by))
+        this.#purchaseWritten(before, after!, by)
+        break
+      }
+      case 'reset': {
+        const month = ask.kind === 'sweep' ? ask.month : monthOf(now)
+        const closed = book.turnTo(month)
+        const { plan, quota, toppedUp: topUps } = book
+        says({ entryId: `reset#${month}`, period: month, plan, quota, topUps, closed })
+        return
+      }
+      default:
+        throw new Broken(`${by.ask.kind} wrote ${main.entryId}`)
+    }
+    says({ period: book.month, at: new Date(now).toISOString() })
+  }
+
+  #paymentOf(book: Book, before: Plain, after: Plain, by: Call): Plain {
+    const order = this.orders.get(after.purchaseId)
+    if (!order) throw new Broken(`${after.purchaseId} was paid and never ordered`)
+    rule(!order.tampered, () => `${order.id} was settled against the facts`)
+    const heard = order.said.findLastIndex(({ at }) => at <= by.since)
+    const possible = standings(order, order.said.slice(Math.max(0, heard)))
+    const { status, reversed } = after
+    const told = possible.some((one) => one.status === status && one.reversed === reversed)
+    rule(told, () => `${order.id} became ${status} less ${reversed}, which Stripe never said`)
+    const expected = book.settle(order, { paid: true, reversed }, by.now)
+    const { taken } = order
+    rule(after.taken === taken, () => `${order.id}: taken is ${after.taken}, not ${taken}`)
+    rule(before.version + 1 === after.version, () => `${order.id} skipped a version`)
+    return { ...expected, purchaseId: order.id, status }
+  }
+
+  #purchaseWritten(before: Plain | undefined, after: Plain, by: Call): void {
+    if (!before) {
+      rule(by.ask.kind === 'buy', () => `${by.ask.kind} created a purchase`)
+      const { tokens, workspaceId } = by.ask as Extract<Ask, { kind: 'buy' }>
+      const { purchaseId: id, amount } = after
+      rule(after.tokens === tokens && after.status === 'open', () => `${id} is not as ordered`)
+      const order = { id, tokens, workspaceId, amount, credited: false, reversed: 0, taken: 0 }
+      this.orders.set(id, { ...order, tampered: false, said: [] })
+      this.#recorded.set(`${workspaceId} ${firstIdOf(by.ask)}`, { entry: after, by })
+      return
+    }
+    const order = this.orders.get(after.purchaseId)!
+    const { credited, reversed, taken } = order
+    const changes = Object.keys({ ...before, ...after }).filter(
+      (name) => !isDeepStrictEqual(before[name], after[name]),
+    )
+    if (changes.every((name) => name === 'checkedAt')) return
+    rule(before.version + 1 === after.version, () => `${order.id} skipped a version`)
+    for (const name of ['tokens', 'amount', 'currency', 'workspaceId', 'by']) {
+      rule(!changes.includes(name), () => `${order.id}: ${name} changed`)
+    }
+    rule(
+      isPaid(after.status) === credited,
+      () => `${order.id} is ${after.status}, credited ${credited}`,
+    )
+    rule(
+      after.reversed === reversed && after.taken === taken,
+      () => `${order.id} less ${after.reversed} by ${after.taken}, not ${reversed} by ${taken}`,
+    )
+    rule(
+      !before.sessionId || before.sessionId === after.sessionId,
+      () => `${order.id} changed checkout`,
+    )
+    if (order.sessionId === undefined && after.sessionId) {
+      order.sessionId = after.sessionId
+      this.#hear(order)
+    }
+  }
+
+  /** The stored workspace is, number by number, what the rules come to. */
+  #standsAs(owner: string, item: Plain): void {
+    const book = this.books.get(owner)!
+    const { plan, quota, toppedUp: topUps, balance, held, month: period, usedOn: days } = book
+    const expected = { plan, quota, topUps, balance, held, period, days, next: book.next }
+    for (const [name, value] of Object.entries({ ...expected, holds: book.openHolds.length })) {
+      rule(
+        isDeepStrictEqual(item[name], value),
+        () => `${owner}: ${name} is ${JSON.stringify(item[name])}, not ${JSON.stringify(value)}`,
+      )
+    }
+    const versions = this.#versions.get(owner) ?? []
+    versions.push({ at: this.#moment, shows: { balance, held, topUps, quota, period } })
+    this.#versions.set(owner, versions)
+  }
+}
+
+/** Where Stripe's words put an order; lists are read apart, so any two of them may have been seen together. */
+function standings(order: FollowedOrder, said: Omit<FollowedOrder['said'][number], 'at'>[]) {
+  if (!said.some(({ paid }) => paid)) return []
+  return said.flatMap(({ refunded }) =>
+    said.map(({ disputed }) => {
+      const kept = BigInt(Math.max(0, order.amount - refunded - disputed))
+      const tokens = Number((BigInt(order.tokens) * kept) / BigInt(order.amount))
+      const status = disputed > 0 ? 'disputed' : refunded > 0 ? 'refunded' : 'paid'
+      return { status, reversed: order.tokens - tokens }
+    }),
+  )
+}
+
+/** Entries are never changed; a hold's item only by its end, and a purchase may change. */
+function keepsTheRecord(before: Plain | undefined, after: Plain | undefined): void {
+  if (!before || before.type === 'purchase') return
+  rule(before.type === 'open', () => `${before.entryId} was changed`)
+  if (!after) return
+  const { heldUntil: _, ...kept } = before
+  const { heldUntil: __, ...now } = after
+  rule(isDeepStrictEqual(kept, now), () => `${before.entryId} changed more than its end`)
+}
+
+/** Under what the first request of a key is found again; undefined where nothing is keyed. */
+function firstIdOf(ask: Ask): string | undefined {
+  switch (ask.kind) {
+    case 'consume':
+      return `use#${ask.key}`
+    case 'grant':
+    case 'plan':
+      return `${ask.kind}#${ask.key}`
+    case 'extend hold':
+      return `extend#${ask.key}`
+    case 'hold':
+      return `key of hold#${ask.key}`
+    case 'buy':
+      return `key of purchase#${ask.key}`
+    default:
+      return undefined
+  }
+}
+
+function workspaceOf(ask: Ask): string | undefined {
+  return 'workspaceId' in ask ? ask.workspaceId : undefined
+}
+
+function sameAsked(one: Ask, other: Ask): boolean {
+  return isDeepStrictEqual(one, other)
+}
+
+function isPaid(status: string): boolean {
+  return status === 'paid' || status === 'refunded' || status === 'disputed'
+}
+
+function isRefusal(answer: unknown): answer is { refused: string } {
+  return typeof answer === 'object' && answer !== null && 'refused' in answer
+}

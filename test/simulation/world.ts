@@ -1,0 +1,560 @@
+import { isDeepStrictEqual } from 'node:util'
+import type Stripe from 'stripe'
+import { meterOf } from '../../shared/domain/meter.ts'
+import type { Period } from '../../shared/domain/period.ts'
+import { changePlan } from '../../shared/operations/change-plan.ts'
+import { closeHold } from '../../shared/operations/close-hold.ts'
+import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
+import { extendHold } from '../../shared/operations/extend-hold.ts'
+import { followEvent } from '../../shared/operations/follow-event.ts'
+import { getPurchase } from '../../shared/operations/get-purchase.ts'
+import { grantTokens } from '../../shared/operations/grant-tokens.ts'
+import { openHold } from '../../shared/operations/open-hold.ts'
+import { reconcile } from '../../shared/operations/reconcile.ts'
+import { resetWorkspaces } from '../../shared/operations/reset-workspaces.ts'
+import { startPurchase } from '../../shared/operations/start-purchase.ts'
+import { verifyEvent } from '../../shared/payments/events.ts'
+import { readForDisplay } from '../../shared/store/holds.ts'
+import { readEventsCursor, readPurchase, writeEventsCursor } from '../../shared/store/ledger.ts'
+import { auditWorkspace } from './books.ts'
+import type { Ask, Call } from './call.ts'
+import { chanceFrom } from './chance.ts'
+import { openSimulatedStore, type Tamper, tableKeys, type WireOptions } from './dynamodb.ts'
+import { Engine, type Written } from './engine.ts'
+import type { Item } from './expressions.ts'
+import { count, Faults, type Tally } from './faults.ts'
+import type { Act, History, Step } from './history.ts'
+import { Broken, monthOf, rule } from './model.ts'
+import { Scheduler, slowPace } from './scheduler.ts'
+import { openSimulatedStripe, webhookSecret } from './stripe.ts'
+import { Witness } from './witness.ts'
+
+export interface WorldOptions {
+  /** Counts the faults that were really brought about. */
+  tally?: Tally
+  tamper?: Tamper
+  tables?: WireOptions['tables']
+  onAnswer?: WireOptions['onAnswer']
+  pageItemsMax?: number
+}
+
+/** What a history came to that kept all the rules. */
+export interface Lived {
+  calls: number
+  turns: number
+  /** Both tables at the end. */
+  items: Item[]
+}
+
+/**
+ * Lives through a history against the real operations, and throws at the first thing that is not as the rules
+ * say: after any step, or once the faults have stopped and everything has been asked for again.
+ */
+export async function live(history: History, options: WorldOptions = {}): Promise<Lived> {
+  const world = new World(options)
+  const { warn } = console
+  console.warn = () => undefined
+  try {
+    await world.open()
+    for (const [number, step] of history.entries()) {
+      try {
+        await world.take(step)
+      } catch (error) {
+        throw new Failure(`step ${number + 1}`, error)
+      }
+    }
+    try {
+      return await world.close()
+    } catch (error) {
+      throw new Failure('after the faults had stopped', error)
+    }
+  } finally {
+    console.warn = warn
+  }
+}
+
+export class Failure extends Error {
+  constructor(when: string, cause: unknown) {
+    super(
+      `${when}: ${cause instanceof Broken ? cause.message : String((cause as Error)?.stack ?? cause)}`,
+    )
+  }
+}
+
+const workspaceIds = ['ada', 'bea', 'cyd', 'dot']
+const opening: Extract<Act, { do: 'plan' }>[] = [
+  { do: 'plan', at: 0, plan: 'pro', quota: 2_000_000 },
+  { do: 'plan', at: 1, plan: 'starter', quota: 100_000 },
+  { do: 'plan', at: 2, plan: 'teams', quota: 10_000_000 },
+  { do: 'plan', at: 3, plan: 'enterprise', quota: 300_000 },
+]
+const start = Date.parse('2026-07-14T09:00:00Z')
+const attemptsAfterwards = 3
+const eventsListedMs = 29 * 86_400_000
+
+class World {
+  readonly #tables: WireOptions['tables']
+  readonly #tally: Tally
+  readonly #engine: Engine
+  readonly #store
+  readonly #stripe
+  readonly #witness: Witness
+  readonly #scheduler = new Scheduler()
+  /** The true time, which nobody's clock need agree with. */
+  #time = start
+  #calls = 0
+  #turns = 0
+  #keys = 0
+  readonly #asked: Ask[] = []
+  readonly #unanswered: Ask[] = []
+  readonly #holds: { workspaceId: string; holdId: string; tokens: number }[] = []
+  readonly #underWay = new Map<Call, Promise<void>>()
+  /** Events that Stripe has still to deliver. */
+  #outbox: Stripe.Event[] = []
+  /** The items of each workspace when they were last looked at: the stored objects themselves. */
+  readonly #seen = new Map<string, readonly (Item | undefined)[]>()
+  readonly #touched = new Set<string>()
+
+  constructor({ tally = new Map(), tables, pageItemsMax = 3, ...wire }: WorldOptions) {
+    this.#tally = tally
+    this.#tables = tables ?? { workspacesTable: 'workspaces', ledgerTable: 'ledger' }
+    this.#engine = new Engine({
+      tables: tableKeys(this.#tables),
+      pageItemsMax,
+      onWritten: (written, by) => this.#written(written, by as Call | undefined),
+    })
+    this.#store = openSimulatedStore({ engine: this.#engine, tables: this.#tables, ...wire })
+    this.#stripe = openSimulatedStripe(
+      () => new Date(this.#time),
+      (event) => this.#outbox.push(event),
+    )
+    this.#witness = new Witness(this.#tables.workspacesTable, this.#stripe.account)
+  }
+
+  /** Four workspaces, one on each plan, and a cursor to reconcile from. */
+  async open(): Promise<void> {
+    await reconcile(this.#store, this.#stripe.ours, new Date(this.#time))
+    const calm = { luck: 0, faultRate: 0, turns: 1_000, skewSeconds: 0 }
+    for (const act of opening) await this.take({ act, ...calm })
+  }
+
+  async take(step: Step): Promise<void> {
+    const chance = chanceFrom(step.luck)
+    await this.#do(step)
+    for (let turn = 0; turn < step.turns && !this.#scheduler.isIdle; turn++) {
+      await this.#turn(chance())
+    }
+    this.#check()
+  }
+
+  /** From here on everything works: what was left open is asked for again, and all must come right. */
+  async close(): Promise<Lived> {
+    const chance = chanceFrom(1)
+    for (const call of this.#underWay.keys()) call.faults.stop()
+    while (!this.#scheduler.isIdle) await this.#turn(chance())
+    for (const call of this.#underWay.keys()) {
+      if (!call.crashed) throw new Broken(`${call.ask.kind} never came to an end`)
+    }
+    this.#check()
+
+    await this.#askAgain()
+    await this.#reconcileAll()
+    for (const order of this.#witness.orders.values()) {
+      const purchase = await readPurchase(this.#store, order.workspaceId, order.id)
+      this.#witness.settledAsStripeSays(purchase!)
+    }
+    await this.#finish({ kind: 'sweep', month: monthOf(this.#time), looks: 99 })
+    for (const [workspaceId, { month }] of this.#witness.books) {
+      rule(month >= monthOf(this.#time), () => `${workspaceId} was left in ${month}`)
+      await this.#finish({ kind: 'read meter', workspaceId })
+    }
+    const { workspacesTable, ledgerTable } = this.#tables
+    return {
+      calls: this.#calls,
+      turns: this.#turns,
+      items: [...this.#engine.all(workspacesTable), ...this.#engine.all(ledgerTable)],
+    }
+  }
+
+  async #do(step: Step): Promise<void> {
+    const { act } = step
+    const workspaceId = 'at' in act ? workspaceIds[act.at]! : ''
+    const begin = (ask: Ask | undefined) => ask && this.#begin(ask, step)
+    switch (act.do) {
+      case 'consume': {
+        const { tokens, drain } = act
+        return begin({ kind: 'consume', workspaceId, key: this.#key(), tokens, drain })
+      }
+      case 'hold': {
+        const { tokens, ttlSeconds } = act
+        return begin({ kind: 'hold', workspaceId, key: this.#key(), tokens, ttlSeconds })
+      }
+      case 'settle hold': {
+        const hold = chosen(this.#holds.slice(-5), act.hold)
+        if (!hold) return
+        const { workspaceId, holdId, tokens } = hold
+        const used = Math.floor((tokens * act.tenths) / 10)
+        return begin({ kind: 'settle hold', workspaceId, holdId, tokens: used })
+      }
+      case 'release hold': {
+        const hold = chosen(this.#holds.slice(-5), act.hold)
+        const { workspaceId, holdId } = hold ?? { workspaceId: 'ada', holdId: 'hold_unknown' }
+        return begin({ kind: 'release hold', workspaceId, holdId })
+      }
+      case 'extend hold': {
+        const hold = chosen(this.#holds.slice(-5), act.hold)
+        if (!hold) return
+        const { workspaceId, holdId } = hold
+        const { ttlSeconds } = act
+        return begin({ kind: 'extend hold', workspaceId, key: this.#key(), holdId, ttlSeconds })
+      }
+      case 'grant':
+        return begin({ kind: 'grant', workspaceId, key: this.#key(), tokens: act.tokens })
+      case 'plan': {
+        const { plan, quota } = act
+        return begin({ kind: 'plan', workspaceId, key: this.#key(), plan, quota })
+      }
+      case 'buy':
+        return begin({ kind: 'buy', workspaceId, key: this.#key(), tokens: act.steps * 1_000_000 })
+      case 'look at purchase': {
+        const order = chosen([...this.#witness.orders.values()].slice(-4), act.purchase)
+        if (!order) return
+        const { workspaceId, id: purchaseId } = order
+        return begin({ kind: 'look at purchase', workspaceId, purchaseId })
+      }
+      case 'read meter':
+        return begin({ kind: 'read meter', workspaceId })
+      case 'again':
+        return begin(chosen(this.#asked.slice(-12), act.earlier))
+      case 'reuse key': {
+        const earlier = chosen(this.#asked, act.earlier)
+        if (!earlier || !('key' in earlier) || !('tokens' in earlier)) return
+        const tokens = earlier.kind === 'buy' ? earlier.tokens + 1_000_000 : act.tokens
+        return begin({ ...earlier, tokens })
+      }
+      case 'buyer':
+      case 'bank':
+      case 'tamper':
+      case 'forget customers':
+        this.#atStripe(act)
+        this.#witness.stripeMoved()
+        return
+      case 'deliver':
+        return this.#deliver(act, step)
+      case 'drop webhook': {
+        if (this.#outbox.length === 0) return
+        count(this.#tally, 'webhook: dropped')
+        this.#outbox.splice(act.event % this.#outbox.length, 1)
+        return
+      }
+      case 'reconcile':
+        // The schedule says what time it is, late though it may come.
+        return this.#begin({ kind: 'reconcile' }, { ...step, skewSeconds: -60 * act.minutesLate })
+      case 'sweep': {
+        if (act.monthsLate > 0) count(this.#tally, 'sweep: late')
+        const date = new Date(this.#time)
+        const month = monthOf(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() - act.monthsLate))
+        return begin({ kind: 'sweep', month, looks: act.looks })
+      }
+      case 'wait':
+        return this.#waitUntil(this.#time + act.seconds * 1_000)
+      case 'wait for the month to end': {
+        const date = new Date(this.#time)
+        const end = Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1)
+        return this.#waitUntil(end - act.secondsBefore * 1_000)
+      }
+    }
+  }
+
+  /** Stripe lists events for thirty days; the schedule that reads them is never that late. */
+  async #waitUntil(time: number): Promise<void> {
+    const cursor = (await readEventsCursor(this.#store))!
+    if (time - cursor * 1_000 > eventsListedMs) await this.#reconcileAll()
+    this.#time = Math.max(this.#time, time)
+  }
+
+  #key(): string {
+    return `k${++this.#keys}`
+  }
+
+  #atStripe(act: Extract<Act, { do: 'buyer' | 'bank' | 'tamper' | 'forget customers' }>): void {
+    const { account } = this.#stripe
+    if (act.do === 'forget customers') {
+      account.customers.clear()
+      return
+    }
+    const orders = [...this.#witness.orders.values()].filter(({ sessionId }) => sessionId)
+    const order = chosen(orders.slice(-3), act.purchase)
+    const session = account.checkouts.get(order?.sessionId ?? '')?.session
+    if (!order || !session) return
+    if (act.do === 'buyer') {
+      account.checkout(session.id, act.action)
+      return
+    }
+    if (act.do === 'bank') {
+      const amount = act.tenths > 10 ? undefined : Math.ceil((order.amount * act.tenths) / 10) || 1
+      account.payment(String(session.payment_intent), act.action, amount)
+      return
+    }
+    if (session.status !== 'open') return
+    order.tampered = true
+    if (act.fact === 'amount') session.amount_total = order.amount - 1
+    if (act.fact === 'currency') session.currency = 'jpy'
+    if (act.fact === 'workspace') {
+      session.metadata = {
+        ...session.metadata,
+        workspaceId: order.workspaceId === 'ada' ? 'bea' : 'ada',
+      }
+    }
+  }
+
+  #deliver(
+    { event: index, again }: Extract<Act, { do: 'deliver' }>,
+    step: Step,
+  ): Promise<void> | undefined {
+    if (this.#outbox.length === 0) return undefined
+    const place = index % this.#outbox.length
+    const event = this.#outbox[place]!
+    if (place > 0) count(this.#tally, 'webhook: reordered')
+    if (event.created * 1_000 < this.#time - 60_000) count(this.#tally, 'webhook: late')
+    if (again) count(this.#tally, 'webhook: duplicated')
+    else this.#outbox.splice(place, 1)
+    // A signature is refused by a clock that is five minutes off, and that is tested elsewhere.
+    const skewSeconds = Math.abs(step.skewSeconds) > 200 ? 0 : step.skewSeconds
+    return this.#begin({ kind: 'webhook', eventId: event.id }, { ...step, skewSeconds })
+  }
+
+  async #begin(
+    ask: Ask,
+    { luck, faultRate, skewSeconds, slow = false }: Omit<Step, 'act' | 'turns'>,
+  ): Promise<void> {
+    const now = this.#time + skewSeconds * 1_000
+    if (skewSeconds !== 0 && ask.kind !== 'reconcile') {
+      count(this.#tally, skewSeconds < 0 ? 'clock: behind' : 'clock: ahead')
+      if (monthOf(now) !== monthOf(this.#time)) count(this.#tally, 'clock: in another month')
+    }
+    const call: Call = {
+      ask,
+      now,
+      scheduler: this.#scheduler,
+      faults: new Faults(luck, faultRate, this.#tally),
+      pace: slow ? slowPace : 1,
+      crashed: false,
+      since: 0,
+      overlapped: false,
+      knownBefore: false,
+      mayRefuse: new Set(),
+    }
+    this.#calls++
+    if ('workspaceId' in ask) this.#asked.push(ask)
+    this.#witness.began(call)
+    const done = this.#scheduler.start(call, async () => {
+      const answer = await this.#run(call).catch((error: unknown) =>
+        error instanceof Error ? error : new Error(String(error)),
+      )
+      this.#underWay.delete(call)
+      this.#answered(call, answer)
+    })
+    this.#underWay.set(call, done)
+    await done
+  }
+
+  #answered(call: Call, answer: unknown): void {
+    const { ask } = call
+    try {
+      const settled = this.#witness.answered(call, answer)
+      if (!settled) this.#leftOpen(ask)
+      const opened = answer as { hold?: { holdId: string } }
+      if (ask.kind === 'hold' && opened.hold) {
+        const { workspaceId, tokens } = ask
+        this.#holds.push({ workspaceId, tokens, holdId: opened.hold.holdId })
+      }
+    } catch (error) {
+      this.#witness.failure ??= error
+    }
+  }
+
+  /** Stripe delivers again what it was not answered; everybody else asks again with the same key. */
+  #leftOpen(ask: Ask): void {
+    if (ask.kind !== 'webhook') {
+      this.#unanswered.push(ask)
+      return
+    }
+    const event = this.#stripe.account.events.get(ask.eventId)
+    if (event) this.#outbox.push(event)
+  }
+
+  #run({ ask, now: epoch, ...call }: Call): Promise<unknown> {
+    const store = this.#store
+    const { account, ours } = this.#stripe
+    const now = new Date(epoch)
+    switch (ask.kind) {
+      case 'consume': {
+        const { kind: _, drain, ...use } = ask
+        return consumeTokens(store, { ...use, onShortfall: drain ? 'drain' : 'refuse' }, now)
+      }
+      case 'hold':
+        return openHold(store, without(ask, 'kind'), now)
+      case 'settle hold':
+      case 'release hold': {
+        const { workspaceId, holdId } = ask
+        const closing =
+          ask.kind === 'settle hold'
+            ? { outcome: 'settled' as const, tokens: ask.tokens }
+            : { outcome: 'released' as const }
+        return closeHold(store, { workspaceId, holdId, closing }, now)
+      }
+      case 'extend hold':
+        return extendHold(store, without(ask, 'kind'), now)
+      case 'grant':
+        return grantTokens(store, { ...without(ask, 'kind'), reason: 'goodwill', by: 'rep' }, now)
+      case 'plan':
+        return changePlan(store, { ...without(ask, 'kind'), by: 'ops' }, now)
+      case 'buy': {
+        const order = { ...without(ask, 'kind'), role: 'admin' as const, by: 'admin' }
+        return startPurchase(store, ours, { ...order, returnUrl: 'https://app.example.com/' }, now)
+      }
+      case 'look at purchase':
+        return getPurchase(store, ours, without(ask, 'kind'), now)
+      case 'read meter':
+        return this.#readMeter(ask.workspaceId, now)
+      case 'webhook': {
+        const payload = JSON.stringify(account.events.get(ask.eventId))
+        const timestamp = Math.floor(this.#time / 1_000)
+        const signature = ours.client.webhooks.generateTestHeaderString({
+          payload,
+          secret: webhookSecret,
+          timestamp,
+        })
+        const event = verifyEvent(ours, Buffer.from(payload), signature, now)
+        return followEvent(store, ours, event!, now)
+      }
+      case 'reconcile':
+        return reconcile(store, ours, now)
+      case 'sweep':
+        return this.#sweep(ask, call.faults)
+    }
+  }
+
+  async #readMeter(workspaceId: string, now: Date): Promise<object> {
+    const book = this.#witness.books.get(workspaceId)
+    const before = JSON.stringify(this.#engine.partition(this.#tables.workspacesTable, workspaceId))
+    const shown = await readForDisplay(this.#store, workspaceId, now)
+    const after = JSON.stringify(this.#engine.partition(this.#tables.workspacesTable, workspaceId))
+    if (!shown || !book || before !== after) return {}
+    const meter = meterOf(shown, now, 'admin')
+    const { remaining, used, limit, quota, topUps, held } = meter
+    const available = book.availableAt(now.getTime())
+    rule(
+      remaining === available,
+      () => `the meter of ${workspaceId} shows ${remaining}, not ${available}`,
+    )
+    rule(used + remaining + held === limit, () => `the meter of ${workspaceId} does not add up`)
+    const parts = [quota.used + topUps.used, quota.limit + topUps.limit]
+    rule(isDeepStrictEqual(parts, [used, limit]), () => `the parts of ${workspaceId} do not add up`)
+    rule(topUps.used === 0 || quota.remaining === 0, () => 'top-ups used before the quota')
+    const plan = book.planAt(now.getTime())
+    rule(meter.plan === plan, () => `the meter of ${workspaceId} is of ${meter.plan}, not ${plan}`)
+    return {}
+  }
+
+  /** `looks` times it may look at the clock before its time is over; what is left goes on in another run. */
+  async #sweep(ask: Extract<Ask, { kind: 'sweep' }>, faults: Faults): Promise<object> {
+    let looks = ask.looks
+    const swept = await resetWorkspaces(this.#store, {
+      segment: 0,
+      segments: 1,
+      startAfter: ask.startAfter,
+      period: ask.month as Period,
+      pacePerSecond: 2,
+      timeLeftMs: () => (looks-- > 0 ? 60_000 : 0),
+    })
+    if (swept.startAfter !== undefined) {
+      faults.happened('sweep: stopped half-way')
+      this.#unanswered.push({ ...ask, startAfter: swept.startAfter, looks: 99 })
+    }
+    return swept
+  }
+
+  async #turn(chance: number): Promise<void> {
+    this.#turns++
+    await this.#scheduler.pick(chance)
+    for (const call of this.#underWay.keys()) {
+      if (!call.crashed) continue
+      this.#underWay.delete(call)
+      this.#witness.ended(call)
+      this.#leftOpen(call.ask)
+    }
+    if (this.#witness.failure) throw this.#witness.failure
+  }
+
+  #written(written: Written[], by: Call | undefined): void {
+    for (const { before, after } of written) {
+      const owner = (after ?? before)!.workspaceId
+      if (owner && 'S' in owner) this.#touched.add(owner.S)
+    }
+    if (by) this.#witness.written(written, by)
+  }
+
+  /** After every step: the books of whoever was touched, and not a byte of anybody else. */
+  #check(): void {
+    if (this.#witness.failure) throw this.#witness.failure
+    const { workspacesTable, ledgerTable } = this.#tables
+    for (const workspaceId of workspaceIds) {
+      const [stored] = this.#engine.partition(workspacesTable, workspaceId)
+      const ledger = this.#engine.partition(ledgerTable, workspaceId)
+      const items = [stored, ...ledger]
+      const before = this.#seen.get(workspaceId)
+      this.#seen.set(workspaceId, items)
+      if (this.#touched.has(workspaceId)) {
+        if (stored) auditWorkspace(stored, ledger)
+      } else if (before) {
+        const same =
+          before.length === items.length && items.every((item, at) => item === before[at])
+        rule(same, () => `${workspaceId} changed, and nobody had written there`)
+      }
+    }
+    this.#touched.clear()
+  }
+
+  async #askAgain(): Promise<void> {
+    for (let attempt = 1; this.#unanswered.length > 0; attempt++) {
+      rule(attempt <= attemptsAfterwards, () => `${this.#unanswered[0]!.kind} does not settle`)
+      for (const ask of this.#unanswered.splice(0)) await this.#finish(ask)
+    }
+  }
+
+  async #finish(ask: Ask): Promise<void> {
+    await this.#begin(ask, { luck: 1, faultRate: 0, skewSeconds: 0 })
+    while (!this.#scheduler.isIdle) await this.#turn(0)
+    this.#check()
+  }
+
+  /** The schedule of reconciling up to now. Runs between which Stripe has no event are skipped. */
+  async #reconcileAll(): Promise<void> {
+    const now = Math.floor(this.#time / 1_000)
+    for (;;) {
+      await this.#finish({ kind: 'reconcile' })
+      const cursor = (await readEventsCursor(this.#store))!
+      if (cursor >= now) return
+      const next = Math.min(
+        now,
+        ...this.#stripe.account.events
+          .values()
+          .map(({ created }) => created)
+          .filter((created) => created > cursor),
+      )
+      if (next - cursor > 3_600) await writeEventsCursor(this.#store, next - 1_800)
+    }
+  }
+}
+
+/** Undefined where there is nothing to choose from. */
+function chosen<T>(from: readonly T[], index: number): T | undefined {
+  return from[index % from.length]
+}
+
+function without<T extends object, Key extends keyof T>(given: T, name: Key): Omit<T, Key> {
+  const { [name]: _, ...rest } = given
+  return rest
+}
