@@ -10,10 +10,12 @@ export interface Sighting {
 
 const promisedMs = 60_000
 const watchedMs = 15 * 60_000
+/** A delayed payment may just have arrived when the buyer comes to look, so it is not given up at once. */
+const freshMs = 10_000
 
 /**
  * Watches a purchase until it can change no more by itself: often while the buyer waits, from one second
- * upwards, and slowly after the promised minute or while a bank takes its days. It ends by itself after a
+ * upwards, and slowly after the promised minute or where a bank takes its days. It ends by itself after a
  * quarter of an hour, and when `signal` is aborted.
  */
 export async function* followPurchase(
@@ -29,7 +31,8 @@ export async function* followPurchase(
     if (signal.aborted) return
     yield { ...sighting, late: waitedMs >= promisedMs }
     if (isFinal(sighting) || waitedMs > watchedMs) return
-    const slow = waitedMs >= promisedMs || sighting.purchase?.status === 'processing'
+    const delayed = sighting.purchase?.status === 'processing' && waitedMs >= freshMs
+    const slow = waitedMs >= promisedMs || delayed
     await pause(slow ? 15_000 : Math.min(waitMs, promisedMs - waitedMs))
     waitMs = Math.min(waitMs * 1.4, 5_000)
   }
