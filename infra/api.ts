@@ -2,6 +2,7 @@ import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib'
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
 import {
   CorsHttpMethod,
+  type CorsPreflightOptions,
   HttpApi,
   HttpMethod,
   HttpNoneAuthorizer,
@@ -23,32 +24,29 @@ export interface ApiProps {
   allowedOrigins: readonly string[]
   throttle: { rate: number; burst: number }
   logRetention: RetentionDays
-  /** The function that answers a route, by the name the route gives it. */
-  functionNamed: (name: string) => IFunction
 }
 
-/** The HTTP API over `routes.ts`. A route is closed unless that list says it is public. */
+/**
+ * The HTTP API over `routes.ts`. A route is closed unless that list says it is public.
+ *
+ * It is made before the functions that answer it, because some of them are told an address that leads to it.
+ */
 export class Api extends Construct {
   readonly http: HttpApi
   readonly stage: HttpStage
   readonly accessLogs: LogGroup
+  readonly #scopePrefix: string
 
   constructor(scope: Construct, id: string, props: ApiProps) {
     super(scope, id)
+    this.#scopePrefix = props.scopePrefix
     this.http = new HttpApi(this, 'Http', {
       description: 'Token Top-up: meter, consume, buy',
       createDefaultStage: false,
       defaultAuthorizer: new HttpJwtAuthorizer('Issuer', props.issuer, {
         jwtAudience: [...props.audience],
       }),
-      corsPreflight: {
-        allowOrigins: [...props.allowedOrigins],
-        allowMethods: [...new Set(routes.map((route) => CorsHttpMethod[route.method]))],
-        allowHeaders: ['authorization', 'content-type', 'idempotency-key'],
-        // A browser hides these answers' headers from the page unless they are named here.
-        exposeHeaders: ['idempotent-replayed', 'retry-after'],
-        maxAge: Duration.hours(1),
-      },
+      ...(props.allowedOrigins.length > 0 && { corsPreflight: corsFor(props.allowedOrigins) }),
     })
     this.accessLogs = new LogGroup(this, 'AccessLogs', {
       retention: props.logRetention,
@@ -63,11 +61,14 @@ export class Api extends Construct {
         format: AccessLogFormat.custom(JSON.stringify(accessLogLine)),
       },
     })
-    for (const route of routes) this.#add(route, props)
   }
 
-  #add(route: Route, { functionNamed, scopePrefix }: ApiProps): void {
-    const handler = functionNamed(route.function)
+  /** Adds the routes. `functionNamed` finds the function that answers one, by the name the route gives it. */
+  route(functionNamed: (name: string) => IFunction): void {
+    for (const route of routes) this.#add(route, functionNamed(route.function))
+  }
+
+  #add(route: Route, handler: IFunction): void {
     const added = this.http.addRoutes({
       path: route.path,
       methods: [HttpMethod[route.method]],
@@ -76,7 +77,7 @@ export class Api extends Construct {
       }),
       ...(route.access === 'public' && { authorizer: new HttpNoneAuthorizer() }),
       ...(typeof route.access === 'object' && {
-        authorizationScopes: [`${scopePrefix}${route.access.scope}`],
+        authorizationScopes: [`${this.#scopePrefix}${route.access.scope}`],
       }),
     })
     if (route.access !== 'public') return
@@ -96,6 +97,17 @@ function whyPublic(name: string): string {
   return name === 'openapi'
     ? 'How to call the API is no secret, and tools read it before there is anyone to sign in.'
     : 'The price list is public: a visitor reads it before there is anyone to sign in.'
+}
+
+function corsFor(origins: readonly string[]): CorsPreflightOptions {
+  return {
+    allowOrigins: [...origins],
+    allowMethods: [...new Set(routes.map((route) => CorsHttpMethod[route.method]))],
+    allowHeaders: ['authorization', 'content-type', 'idempotency-key'],
+    // A browser hides these answers' headers from the page unless they are named here.
+    exposeHeaders: ['idempotent-replayed', 'retry-after'],
+    maxAge: Duration.hours(1),
+  }
 }
 
 /**

@@ -1,10 +1,11 @@
 import { App, CfnOutput, Stack, Validations } from 'aws-cdk-lib'
+import { Certificate } from 'aws-cdk-lib/aws-certificatemanager'
 import { ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
 import { type ITopic, Topic } from 'aws-cdk-lib/aws-sns'
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions'
 import { AwsSolutionsChecks } from 'cdk-nag'
-import { TokenTopUp } from './token-top-up.ts'
+import { type SiteOptions, TokenTopUp } from './token-top-up.ts'
 
 /**
  * The service as a stack of its own, configured by CDK context: `-c issuer=…` on the command line, or
@@ -15,6 +16,7 @@ const app = new App()
 const stack = new Stack(app, text('stackName') ?? 'TokenTopUp', {
   description: 'Meters AI tokens per workspace and sells top-ups through Stripe',
 })
+const site = siteOptions(text('siteClientId'))
 const service = new TokenTopUp(stack, 'Service', {
   issuer: needed('issuer', 'https://your-tenant.example.com/', text),
   audience: needed('audience', 'token-top-up', list),
@@ -23,7 +25,9 @@ const service = new TokenTopUp(stack, 'Service', {
   adminRoles: list('adminRoles'),
   memberRoles: list('memberRoles'),
   scopePrefix: text('scopePrefix'),
-  allowedOrigins: needed('allowedOrigins', 'https://app.example.com', list),
+  allowedOrigins: site
+    ? (list('allowedOrigins') ?? [])
+    : needed('allowedOrigins', 'https://app.example.com', list),
   returnUrl: text('returnUrl'),
   stripeSecret: Secret.fromSecretNameV2(
     stack,
@@ -32,12 +36,24 @@ const service = new TokenTopUp(stack, 'Service', {
   ),
   stripeApiBase: text('stripeApiBase'),
   alarmTopic: alarmTopic(text('alarmEmail')),
+  site,
 })
 new CfnOutput(stack, 'ApiUrl', { value: service.apiUrl })
 new CfnOutput(stack, 'WebhookUrl', {
   value: `${service.apiUrl}/v1/stripe/webhook`,
   description: 'Register this address in Stripe, then store its signing secret',
 })
+if (service.site) {
+  new CfnOutput(stack, 'SiteUrl', {
+    value: `${service.site.origin}/`,
+    description:
+      "Register this address with the page's client at the issuer, as where it returns to",
+  })
+  new CfnOutput(stack, 'SiteAlias', {
+    value: service.site.distribution.distributionDomainName,
+    description: 'Point the DNS entry of siteDomainName here',
+  })
+}
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app))
 
 function text(name: string): string | undefined {
@@ -61,6 +77,23 @@ function needed<Value>(
   if (value !== undefined) return value
   console.error(`Token Top-up needs to know its ${name}: add -c ${name}=${example}`)
   process.exit(1)
+}
+
+function siteOptions(clientId: string | undefined): SiteOptions | undefined {
+  if (!clientId) return undefined
+  const certificate = text('siteCertificateArn')
+  return {
+    clientId,
+    scope: text('siteScope'),
+    signInOrigins: list('siteSignInOrigins'),
+    upgradeUrl: text('siteUpgradeUrl'),
+    contactUrl: text('siteContactUrl'),
+    frameAncestors: list('siteFrameAncestors'),
+    domainName: text('siteDomainName'),
+    certificate: certificate
+      ? Certificate.fromCertificateArn(stack, 'SiteCertificate', certificate)
+      : undefined,
+  }
 }
 
 function alarmTopic(email: string | undefined): ITopic | undefined {

@@ -1,4 +1,6 @@
 import { RemovalPolicy, Token } from 'aws-cdk-lib'
+import type { ICertificate } from 'aws-cdk-lib/aws-certificatemanager'
+import type { PriceClass } from 'aws-cdk-lib/aws-cloudfront'
 import { RetentionDays } from 'aws-cdk-lib/aws-logs'
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager'
 import type { ITopic } from 'aws-cdk-lib/aws-sns'
@@ -44,14 +46,14 @@ export interface TokenTopUpProps {
 
   /**
    * Origins of your web pages, such as `https://app.example.com`. They may call the API from a browser, and
-   * buyers may return to them.
+   * buyers may return to them. With a `site` the list may be empty: that is its own origin, always allowed.
    */
   allowedOrigins: readonly string[]
 
   /**
    * Where a buyer goes after Checkout when the purchase names no page of its own. It must be on an
    * allowed origin.
-   * @default - the first allowed origin
+   * @default - the first allowed origin, or else the site
    */
   returnUrl?: string
 
@@ -112,11 +114,69 @@ export interface TokenTopUpProps {
    * @default RetentionDays.THREE_MONTHS
    */
   logRetention?: RetentionDays
+
+  /**
+   * Serves the usage page and the `<token-meter>` module through CloudFront, with the API on the same origin.
+   * @default - the API alone; pages of yours embed the meter
+   */
+  site?: SiteOptions
+}
+
+export interface SiteOptions {
+  /** The page's client at your issuer: a public one, for the authorization code flow with PKCE. */
+  clientId: string
+
+  /**
+   * The scopes that the page asks for at sign-in.
+   * @default 'openid'
+   */
+  scope?: string
+
+  /**
+   * More origins that the page must reach to sign in. The issuer's own is always among them; Cognito keeps
+   * its token endpoint on another, that of the user pool's domain.
+   * @default []
+   */
+  signInOrigins?: readonly string[]
+
+  /**
+   * Where the page sends viewers on Starter who want to buy.
+   * @default - they are told to upgrade, without a link
+   */
+  upgradeUrl?: string
+
+  /**
+   * Where the page sends viewers on Enterprise, such as `mailto:sales@example.com`.
+   * @default - they are told whom to contact, without a link
+   */
+  contactUrl?: string
+
+  /**
+   * Who may show the page in a frame, such as `https://app.example.com`, `https://*.example.com` or `'self'`.
+   * @default - nobody
+   */
+  frameAncestors?: readonly string[]
+
+  /**
+   * Your own name for the site, such as `tokens.example.com`; point it at `site.distribution`. With it the
+   * site takes TLS 1.2 and above. Under cloudfront.net the minimum is CloudFront's own, which is lower.
+   * @default - a name under cloudfront.net
+   */
+  domainName?: string
+
+  /** A certificate for `domainName`. CloudFront only takes one from us-east-1. */
+  certificate?: ICertificate
+
+  /**
+   * Which of CloudFront's locations serve the site.
+   * @default PriceClass.PRICE_CLASS_ALL
+   */
+  priceClass?: PriceClass
 }
 
 /** The props with nothing left to default. */
 export type Settings = TokenTopUpProps &
-  Required<Omit<TokenTopUpProps, 'alarmTopic' | 'stripeApiBase'>>
+  Required<Omit<TokenTopUpProps, 'alarmTopic' | 'returnUrl' | 'site' | 'stripeApiBase'>>
 
 /** Fills in the defaults, and finds now the mistakes that a function would only find when it starts. */
 export function settingsOf(props: TokenTopUpProps): Settings {
@@ -127,7 +187,6 @@ export function settingsOf(props: TokenTopUpProps): Settings {
     adminRoles: props.adminRoles ?? ['admin'],
     memberRoles: props.memberRoles ?? ['member'],
     scopePrefix: props.scopePrefix ?? '',
-    returnUrl: props.returnUrl ?? props.allowedOrigins[0] ?? '',
     resetSegments: props.resetSegments ?? 8,
     resetPacePerSecond: props.resetPacePerSecond ?? 25,
     usageRetentionDays: props.usageRetentionDays ?? 400,
@@ -141,6 +200,7 @@ export function settingsOf(props: TokenTopUpProps): Settings {
   checkLists(settings)
   checkOrigins(settings)
   checkCounts(settings)
+  if (settings.site) checkSite(settings.site)
   return settings
 }
 
@@ -149,21 +209,54 @@ function checkLists(settings: Settings): void {
     const values = settings[name]
     // The functions are told a list as one line, with commas between its values.
     const fitsOneLine = values.every((value) => value !== '' && !value.includes(','))
-    mustBe(values.length > 0 && fitsOneLine, name, 'a list of values without commas, at least one')
+    const mayBeEmpty = name === 'allowedOrigins' && settings.site !== undefined
+    mustBe(
+      fitsOneLine && (values.length > 0 || mayBeEmpty),
+      name,
+      'a list of values without commas, at least one',
+    )
   }
 }
 
-function checkOrigins({ allowedOrigins, returnUrl }: Settings): void {
-  for (const origin of allowedOrigins) {
+function checkOrigins({ allowedOrigins, returnUrl, site }: Settings): void {
+  mustBeOrigins(allowedOrigins, 'allowedOrigins')
+  if (returnUrl === undefined || isUnknownYet(returnUrl)) return
+  // A name that CloudFront chooses is known after the first deployment, and only to whoever made it.
+  const isNotKnown = allowedOrigins.some(isUnknownYet) || (site && !site.domainName)
+  const known = [...allowedOrigins, ...(site?.domainName ? [`https://${site.domainName}`] : [])]
+  mustBe(
+    isNotKnown || known.includes(originOf(returnUrl)),
+    'returnUrl',
+    'a URL on one of the allowed origins',
+  )
+}
+
+function checkSite(site: SiteOptions): void {
+  mustBe(site.clientId !== '', 'site.clientId', "the id of the page's client at the issuer")
+  mustBe(
+    (site.domainName === undefined) === (site.certificate === undefined),
+    'site.domainName',
+    'given together with its certificate, or neither',
+  )
+  mustBeOrigins(site.signInOrigins ?? [], 'site.signInOrigins')
+  for (const source of site.frameAncestors ?? []) {
+    // Anything more, such as a semicolon, would add to the policy that it becomes a part of.
+    mustBe(
+      isUnknownYet(source) || /^('self'|https?:\/\/(\*\.)?[\w.-]+(:\d+)?)$/.test(source),
+      'site.frameAncestors',
+      `origins or 'self', and ${source} is neither`,
+    )
+  }
+}
+
+function mustBeOrigins(origins: readonly string[], prop: string): void {
+  for (const origin of origins) {
     mustBe(
       isUnknownYet(origin) || originOf(origin) === origin,
-      'allowedOrigins',
+      prop,
       `origins without a path, such as https://app.example.com, and ${origin} is not one`,
     )
   }
-  const isAllowed =
-    allowedOrigins.some(isUnknownYet) || allowedOrigins.includes(originOf(returnUrl))
-  mustBe(isUnknownYet(returnUrl) || isAllowed, 'returnUrl', 'a URL on one of the allowed origins')
 }
 
 function checkCounts(settings: Settings): void {
@@ -173,7 +266,7 @@ function checkCounts(settings: Settings): void {
   }
 }
 
-function mustBe(holds: boolean, prop: string, what: string): void {
+function mustBe(holds: boolean | undefined, prop: string, what: string): void {
   if (!holds) throw new Error(`TokenTopUp: ${prop} must be ${what}`)
 }
 

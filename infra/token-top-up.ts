@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { Duration, Stack, Validations } from 'aws-cdk-lib'
 import type { Alarm, Dashboard } from 'aws-cdk-lib/aws-cloudwatch'
 import type { Table } from 'aws-cdk-lib/aws-dynamodb'
@@ -18,9 +20,10 @@ import {
 import { ServiceFunction } from './lambda.ts'
 import { Schedules } from './schedules.ts'
 import { type Settings, settingsOf, type TokenTopUpProps } from './settings.ts'
+import { Site } from './site.ts'
 import { Tables } from './tables.ts'
 
-export type { TokenTopUpProps } from './settings.ts'
+export type { SiteOptions, TokenTopUpProps } from './settings.ts'
 
 /**
  * The whole token service: API, functions, tables, schedules, alarms. Put it into a stack of yours, with
@@ -36,6 +39,8 @@ export class TokenTopUp extends Construct {
   readonly functions: Readonly<Record<FunctionName, LambdaFunction>>
   readonly alarms: readonly Alarm[]
   readonly dashboard: Dashboard
+  /** Where the page is served, if it is. */
+  readonly site: Site | undefined
 
   constructor(scope: Construct, id: string, props: TokenTopUpProps) {
     super(scope, id)
@@ -46,6 +51,18 @@ export class TokenTopUp extends Construct {
       FailedInvocations: deadLetterQueue(this, 'FailedInvocations'),
       UndeliveredSchedules: deadLetterQueue(this, 'UndeliveredSchedules'),
     }
+    const api = new Api(this, 'Api', settings)
+    // The page's address comes from its distribution, which leads to the API: so the API is there first, the
+    // functions that are told the address come last, and the API's routes reach them after that. Made the
+    // other way round, each would wait for another.
+    const site =
+      settings.site &&
+      new Site(this, 'Site', {
+        ...settings,
+        ...settings.site,
+        api: api.http,
+        files: sitePages(this),
+      })
     const codeOf = functionCode(this)
     const all = Object.fromEntries(
       functionNames.map((name) => [
@@ -53,16 +70,14 @@ export class TokenTopUp extends Construct {
         createFunction(this, name, {
           settings,
           tables,
+          site,
           code: codeOf(name),
           failures: deadLetters.FailedInvocations,
         }),
       ]),
     ) as Record<FunctionName, ServiceFunction>
 
-    const api = new Api(this, 'Api', {
-      ...settings,
-      functionNamed: (name) => all[name as FunctionName].lambda,
-    })
+    api.route((name) => all[name as FunctionName].lambda)
     new Schedules(this, 'Schedules', {
       reset: all.reset.lambda,
       resetSegments: settings.resetSegments,
@@ -85,6 +100,7 @@ export class TokenTopUp extends Construct {
     ) as Record<FunctionName, LambdaFunction>
     this.alarms = alarms.all
     this.dashboard = alarms.dashboard
+    this.site = site
   }
 }
 
@@ -100,17 +116,35 @@ function functionCode(scope: Construct): (name: FunctionName) => Code {
   return (name) => Code.fromAsset(folders[name])
 }
 
+/** The folder of the built pages and modules. As with the code, CDK does not always ask for them. */
+function sitePages(scope: Construct): string | undefined {
+  if (!Stack.of(scope).bundlingRequired) return undefined
+  // In a process of its own, because the build is asynchronous and a construct cannot be.
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  execFileSync(process.execPath, ['web/build.ts'], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  return fileURLToPath(new URL('../.build/web', import.meta.url))
+}
+
 function createFunction(
   scope: Construct,
   name: FunctionName,
-  use: { settings: Settings; tables: Tables; code: Code; failures: Queue },
+  use: {
+    settings: Settings
+    tables: Tables
+    site: Site | undefined
+    code: Code
+    failures: Queue
+  },
 ): ServiceFunction {
   const spec = functions[name]
-  const { settings, tables } = use
+  const { settings, tables, site } = use
   const created = new ServiceFunction(scope, name, {
     code: use.code,
     description: `Token Top-up: ${name}`,
-    environment: environmentOf(spec, settings, tables),
+    environment: environmentOf(spec, settings, tables, site),
     timeout: Duration.seconds(spec.timeoutSeconds),
     logRetention: settings.logRetention,
     reservedConcurrency: settings.reservedConcurrency[name],
@@ -133,7 +167,10 @@ function environmentOf(
   spec: FunctionSpec,
   settings: Settings,
   tables: Tables,
+  site: Site | undefined,
 ): Record<string, string> {
+  // Buyers return to the page as to any other. Its calls need no CORS: they stay on its own origin.
+  const returnOrigins = [...settings.allowedOrigins, ...(site ? [site.origin] : [])]
   return {
     ...(spec.workspaces && {
       WORKSPACES_TABLE: tables.workspaces.tableName,
@@ -152,8 +189,8 @@ function environmentOf(
       ...(settings.stripeApiBase && { STRIPE_API_BASE: settings.stripeApiBase }),
     }),
     ...(spec.checkout && {
-      ALLOWED_ORIGINS: settings.allowedOrigins.join(','),
-      RETURN_URL: settings.returnUrl,
+      ALLOWED_ORIGINS: returnOrigins.join(','),
+      RETURN_URL: settings.returnUrl ?? returnOrigins[0]!,
     }),
     ...(spec.paced && { RESET_PACE_PER_SECOND: String(settings.resetPacePerSecond) }),
   }

@@ -30,7 +30,7 @@ export function openControl(options: ControlOptions) {
   const time = () => ({ now: clock.now().toISOString(), real: clock.isReal() })
 
   const routes: Record<string, (request: Request) => Promise<Response>> = {
-    'GET /': async () => text('text/plain', overview),
+    'GET /local': async () => text('text/plain', overview),
     // The problem documents' `type` leads here.
     'GET /docs/errors.md': async () =>
       text('text/markdown', await readFile(new URL('../docs/errors.md', import.meta.url), 'utf8')),
@@ -77,6 +77,7 @@ export function openControl(options: ControlOptions) {
 
 const overview = `Token Top-up, on this machine
 
+/                                    the assistant demo, and /usage the usage page
 /v1/…                                the API
 POST /local/token {"persona":"acme-admin"}   an access token
 GET  /local/clock                    the time all functions go by

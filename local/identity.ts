@@ -113,9 +113,11 @@ function discovery(issuer: string) {
   return {
     issuer,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
-    token_endpoint: new URL('/local/token', issuer).href,
+    authorization_endpoint: `${issuer}/authorize`,
+    token_endpoint: `${issuer}/token`,
     id_token_signing_alg_values_supported: [algorithm],
-    response_types_supported: ['token'],
+    response_types_supported: ['code'],
+    code_challenge_methods_supported: ['S256'],
     subject_types_supported: ['public'],
   }
 }

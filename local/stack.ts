@@ -18,6 +18,8 @@ import {
 } from './secrets.ts'
 import { seed } from './seed.ts'
 import { SetupError } from './setup-error.ts'
+import { openSignIn } from './sign-in.ts'
+import { openSite } from './site.ts'
 import { type StripeStandIn, startStripeStandIn } from './stripe/index.ts'
 import { createTables } from './tables.ts'
 import { type Deployment, type LocalProps, synthesize } from './template.ts'
@@ -177,10 +179,18 @@ async function start(
     },
     clockMoved: async () => stripe?.tick(),
   })
+  const signIn = openSignIn({ identity, origins: [url, server.url] })
+  const site = await openSite({
+    issuer: identity.issuer,
+    clientId: 'usage-page',
+    workspaceClaim: 'workspace_id',
+  })
   handle = async (request, sourceIp) => {
     if (new URL(request.url).pathname.startsWith('/v1/')) return gateway(request, sourceIp)
     return (
+      (await site(request)) ??
       (await control(request)) ??
+      (await signIn(request)) ??
       identity.handle(request) ??
       (await stripe?.handle(request)) ??
       message(404, 'Not Found')

@@ -46,6 +46,23 @@ describe('the app', { timeout: 60_000 }, () => {
       expect(template).toContain(given)
     }
   })
+
+  it('serves the site when it is told the page’s client, with no origin besides', () => {
+    const { status, stderr } = synth({
+      ...needed,
+      allowedOrigins: undefined,
+      stackName: 'WithSite',
+      siteClientId: 'page',
+      siteDomainName: 'tokens.example.com',
+      siteCertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/tokens',
+      siteFrameAncestors: 'https://app.example.com',
+    })
+    expect(stderr).toBe('')
+    expect(status).toBe(0)
+    const template = JSON.parse(readFileSync(join(output, 'WithSite.template.json'), 'utf8'))
+    expect(template.Outputs.SiteUrl.Value).toBe('https://tokens.example.com/')
+    expect(JSON.stringify(template)).toContain('frame-ancestors https://app.example.com')
+  })
 })
 
 /** As the CDK command runs it, without bundling. */

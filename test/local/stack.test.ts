@@ -79,7 +79,8 @@ describe('the local system', { timeout: 120_000 }, () => {
 
   it('says what is there, and nothing about what is not', async () => {
     const { call } = await started()
-    expect((await call({ to: 'GET /' })).body).toContain('/local/token')
+    expect((await call({ to: 'GET /' })).body).toContain('<token-meter')
+    expect((await call({ to: 'GET /local' })).body).toContain('/local/token')
     expect((await call({ to: 'GET /docs/errors.md' })).body).toContain('insufficient_tokens')
     for (const path of ['/none', '/v1/none', '/local/identity/none', '/local/none']) {
       const answer = await call({ to: `GET ${path}` })

@@ -1,0 +1,85 @@
+import { html, nothing, type TemplateResult } from 'lit'
+import { fill } from './format.ts'
+import type { ActivityPage } from './service.ts'
+import type { UsageFormats } from './usage-format.ts'
+import type { UsageStrings } from './usage-strings.ts'
+
+export type Entry = NonNullable<ActivityPage['entries']>[number]
+
+/** What was bought, granted, taken back and reset, newest first. */
+export function activityList(
+  entries: readonly Entry[],
+  texts: UsageStrings,
+  formats: UsageFormats,
+): TemplateResult {
+  if (entries.length === 0) return html`<p class="empty">${texts.noActivity}</p>`
+  const rows = entries.map((entry) => {
+    const tokens = tokensOf(entry)
+    return html`<tr>
+      <td><time datetime=${entry.at}>${formats.moment(new Date(entry.at))}</time></td>
+      <td>${wordsOf(entry, texts, formats)} ${receiptOf(entry, texts)}</td>
+      <td class="number">${tokens ? formats.signed(tokens) : nothing}</td>
+    </tr>`
+  })
+  return html`<table class="activity" part="activity">
+    <thead><tr><th scope="col">${texts.when}</th><th scope="col">${texts.what}</th>
+      <th scope="col" class="number">${texts.tokens}</th></tr></thead>
+    <tbody>${rows}</tbody></table>`
+}
+
+/** What the entry added or took; an order moves nothing before its payment does. */
+function tokensOf(entry: Entry): number {
+  return entry.type === 'purchase' || entry.type === 'reset' ? 0 : entry.tokens
+}
+
+function wordsOf(entry: Entry, texts: UsageStrings, { number, money }: UsageFormats): string {
+  switch (entry.type) {
+    case 'purchase':
+      return fill(texts.purchase, {
+        tokens: number(entry.tokens),
+        price: money(entry.amount, entry.currency),
+        status: texts.status[entry.status],
+      })
+    case 'payment': {
+      const words = paymentWords(entry, texts)
+      const shortfall = fill(texts.shortfall, { tokens: number(entry.shortfall) })
+      return entry.shortfall > 0 ? `${words} (${shortfall})` : words
+    }
+    case 'grant': {
+      const { reason, reference } = entry
+      return reference
+        ? fill(texts.grantReference, { reason, reference })
+        : fill(texts.grant, { reason })
+    }
+    case 'plan': {
+      const words = {
+        created: texts.planCreated,
+        applied: texts.planApplied,
+        waits_for_reset: texts.planWaits,
+        kept: texts.planKept,
+      }[entry.effect]
+      const plan = entry.plan.charAt(0).toUpperCase() + entry.plan.slice(1)
+      return fill(words, { plan, quota: number(entry.quota) })
+    }
+    case 'reset':
+      return fill(texts.reset, {
+        quota: number(entry.quota),
+        topUps: number(entry.topUps),
+        expired: number(entry.expired),
+      })
+  }
+}
+
+function paymentWords(
+  { status, tokens, shortfall }: Extract<Entry, { type: 'payment' }>,
+  texts: UsageStrings,
+): string {
+  const takes = tokens < 0 || shortfall > 0
+  if (takes) return status === 'disputed' ? texts.paymentDisputed : texts.paymentRefunded
+  return status === 'paid' ? texts.paymentAdded : texts.paymentReturned
+}
+
+function receiptOf(entry: Entry, texts: UsageStrings): TemplateResult | typeof nothing {
+  if (entry.type !== 'purchase' || !entry.receiptUrl) return nothing
+  return html`<a href=${entry.receiptUrl} target="_blank" rel="noopener">${texts.receipt}</a>`
+}
