@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { entryId, type HoldEntry } from '../domain/entry.ts'
 import { type HoldRequest, openHold as movementTo, type OpenHold } from '../domain/hold.ts'
-import type { Refusal } from '../domain/refusal.ts'
+import type { Refusal, RefusalCode } from '../domain/refusal.ts'
 import type { Workspace } from '../domain/workspace.ts'
 import { commit, readAfterwards } from '../store/commit.ts'
 import type { Store } from '../store/dynamodb.ts'
@@ -30,16 +30,22 @@ export async function openHold(
     now,
     decide: (moment, seen) => movementTo({ ...request, holdId }, moment, seen),
   })
-  if ('refused' in outcome) return outcome
   if ('entry' in outcome) {
     const workspace = await readAfterwards(store, { workspaceId, now })
     return { hold: outcome.entry, replayed: outcome.replayed, workspace }
   }
-  const closed = (await readEntry(store, workspaceId, entryId.hold(holdId))) as HoldEntry
+  const final = 'refused' in outcome && !dependsOnState.has(outcome.refused)
+  if (final) return outcome
+  const entry = await readEntry(store, workspaceId, entryId.hold(holdId))
+  // A cancelled transaction need not name every reason, so a lack of tokens may hide that the hold is closed.
+  if (!entry) return 'refused' in outcome ? outcome : { refused: 'busy' }
+  const closed = entry as HoldEntry
   if (closed.held !== request.tokens) return { refused: 'idempotency_key_reused' }
   const workspace = await readAfterwards(store, { workspaceId, now })
   return { hold: { holdId, tokens: closed.held, heldUntil: closed.at }, replayed: true, workspace }
 }
+
+const dependsOnState = new Set<RefusalCode>(['insufficient_tokens', 'holds_limit'])
 
 /** 128 bits of a digest: the same for the same workspace and key. */
 function holdIdOf(workspaceId: string, key: string): string {

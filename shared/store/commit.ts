@@ -140,7 +140,8 @@ export async function readAfterwards(
 
 /**
  * Returns what expired holds set aside, and answers with the workspace as it stands then. Undefined where
- * none had expired, and then the next look is put off to when one may; or where others were at it.
+ * none had expired and the workspace is as given; the next look is then put off to when one may. Where somebody
+ * else was at it, what they returned is in the answer, or a refusal would speak of tokens that are back.
  */
 async function returnExpiredHolds(
   store: Store,
@@ -150,8 +151,9 @@ async function returnExpiredHolds(
   const holds = await listOpenHolds(store, workspace)
   const movement = returnExpired(workspace, holds, now)
   if (!movement) {
-    await postponeHoldsCheck(store, workspace, earliest(holds.map(({ heldUntil }) => heldUntil)))
-    return undefined
+    const next = earliest(holds.map(({ heldUntil }) => heldUntil))
+    const asGiven = await postponeHoldsCheck(store, workspace, next)
+    return asGiven ? undefined : readWorkspace(store, workspace.workspaceId)
   }
   await transact(store, movement)
   return readWorkspace(store, workspace.workspaceId)

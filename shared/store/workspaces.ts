@@ -26,13 +26,13 @@ export async function readWorkspace(
 
 /**
  * Puts off the next look at open holds to when the first of them may expire (ISO 8601, UTC; undefined: there
- * are none). Left undone where a movement came between, which only costs another look.
+ * are none). False where a movement came between: then it is left undone, which only costs another look.
  */
 export async function postponeHoldsCheck(
   store: Store,
   { workspaceId, period, held, holds, holdsExpireFrom, updatedAt }: Workspace,
   until: string | undefined,
-): Promise<void> {
+): Promise<boolean> {
   try {
     await answered(
       store.client.send(
@@ -54,11 +54,13 @@ export async function postponeHoldsCheck(
         }),
       ),
     )
+    return true
   } catch (error) {
     const cameBetween =
       error instanceof ConditionalCheckFailedException ||
       error instanceof TransactionConflictException
-    if (!cameBetween) throw error
+    if (cameBetween) return false
+    throw error
   }
 }
 
@@ -74,6 +76,9 @@ export interface WorkspacePage {
   /** Where the next page begins, or undefined at the end of the segment. */
   startAfter?: string
 }
+
+/** A full page of a megabyte may take longer than a request is waited for, and is kept in memory whole. */
+const scannedAtOnce = 500
 
 /**
  * One page of the workspaces of a scan segment that are still in a period before `period`. The read may be
@@ -91,6 +96,7 @@ export async function pageOfBehind(
         Segment: segment,
         TotalSegments: segments,
         ExclusiveStartKey: startAfter === undefined ? undefined : { workspaceId: startAfter },
+        Limit: scannedAtOnce,
         FilterExpression: '#period < :period',
         ExpressionAttributeNames: { '#period': 'period' },
         ExpressionAttributeValues: { ':period': period },
