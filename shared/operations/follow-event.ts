@@ -38,6 +38,7 @@ export async function followEvent(
   }
   if ('purchase' in settled) return 'settled'
   if (settled.refused === 'busy') throw new Unavailable('dynamodb', 'the purchase is too busy')
-  signal('webhook_unknown', { eventId, type, ...poke })
+  // What it names is nothing of ours, and may be anything; the event's id finds it at Stripe.
+  signal('webhook_unknown', { eventId, type })
   return 'unknown'
 }

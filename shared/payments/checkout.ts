@@ -1,7 +1,7 @@
-import Stripe from 'stripe'
+import type Stripe from 'stripe'
 import { grouped } from '../domain/grouped.ts'
 import type { PaymentFacts, Purchase } from '../domain/purchase.ts'
-import { answeredByStripe, type StripeAccount } from './stripe.ts'
+import { answeredByStripe, type StripeAccount, StripeFailure } from './stripe.ts'
 
 export type CheckoutOutcome =
   | { sessionId: string; checkoutUrl: string }
@@ -42,7 +42,7 @@ export async function openCheckout(
   } catch (error) {
     if (isMissingCustomer(error)) return { failed: 'customer_missing' }
     const { cause } = error as Error
-    if (cause instanceof Stripe.errors.StripeError && (cause.statusCode ?? 0) >= 500) {
+    if (cause instanceof StripeFailure && (cause.statusCode ?? 0) >= 500) {
       return { failed: 'stripe_error', cause: error }
     }
     throw error
@@ -88,8 +88,7 @@ async function retrieveSession(client: Stripe, sessionId: string) {
       client.checkout.sessions.retrieve(sessionId, { expand: ['payment_intent.latest_charge'] }),
     )
   } catch (error) {
-    if (error instanceof Stripe.errors.StripeError && error.code === 'resource_missing')
-      return undefined
+    if (error instanceof StripeFailure && error.code === 'resource_missing') return undefined
     throw error
   }
 }
@@ -152,7 +151,7 @@ function returnUrl({ returnUrl, purchaseId }: Purchase, checkout: 'success' | 'c
 
 function isMissingCustomer(error: unknown): boolean {
   return (
-    error instanceof Stripe.errors.StripeInvalidRequestError &&
+    error instanceof StripeFailure &&
     error.code === 'resource_missing' &&
     error.param === 'customer'
   )

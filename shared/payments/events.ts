@@ -1,5 +1,5 @@
 import Stripe from 'stripe'
-import { answeredByStripe, asUnavailable, type StripeAccount } from './stripe.ts'
+import { answeredByStripe, asFailure, type StripeAccount, StripeFailure } from './stripe.ts'
 
 /**
  * An event is a poke: it says which purchase to look at, and nothing it says of amounts or states is used.
@@ -69,7 +69,14 @@ export async function pokeOf(account: StripeAccount, event: Stripe.Event): Promi
       ? object.metadata
       : await intentMetadata(account, object.payment_intent)
   const { workspaceId, purchaseId } = metadata ?? {}
-  return workspaceId && purchaseId ? { workspaceId, purchaseId } : { ignored: 'not_ours' }
+  return isId(workspaceId) && isId(purchaseId)
+    ? { workspaceId, purchaseId }
+    : { ignored: 'not_ours' }
+}
+
+/** Whether it may be an id of ours: metadata of what others sell under these names may be anything. */
+function isId(text: string | undefined): text is string {
+  return text !== undefined && /^[A-Za-z0-9_-]{1,64}$/.test(text)
 }
 
 /** Our types of event carry a session, or something that was done to a payment. */
@@ -92,7 +99,7 @@ export async function* eventsBetween(
   try {
     yield* list
   } catch (error) {
-    throw asUnavailable(error)
+    throw asFailure(error)
   }
 }
 
@@ -105,8 +112,7 @@ async function intentMetadata(
   try {
     return (await answeredByStripe(client.paymentIntents.retrieve(id))).metadata
   } catch (error) {
-    if (error instanceof Stripe.errors.StripeError && error.code === 'resource_missing')
-      return undefined
+    if (error instanceof StripeFailure && error.code === 'resource_missing') return undefined
     throw error
   }
 }

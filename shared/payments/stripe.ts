@@ -46,23 +46,44 @@ export async function openStripe(config: StripeConfig): Promise<() => Promise<St
   }
 }
 
-/** Turns no answer, a rate limit or a fault of Stripe's own into `Unavailable`. */
+/**
+ * What Stripe answered in place of a result, by its codes alone: its words may repeat what it was sent, and
+ * errors end up in logs. The request's id finds the words in Stripe's dashboard.
+ */
+export class StripeFailure extends Error {
+  readonly code?: string
+  readonly param?: string
+  /** Undefined where nothing was answered. */
+  readonly statusCode?: number
+
+  constructor({ message, rawType, code, param, statusCode, requestId }: Stripe.errors.StripeError) {
+    const codes = [statusCode, rawType, code, param, requestId].filter((each) => each !== undefined)
+    super(statusCode === undefined ? message : `Stripe answered ${codes.join(' ')}`)
+    this.name = 'StripeFailure'
+    this.code = code
+    this.param = param
+    this.statusCode = statusCode
+  }
+}
+
+/** Turns no answer, a rate limit or a fault of Stripe's own into `Unavailable`, and a refusal into `StripeFailure`. */
 export async function answeredByStripe<T>(request: Promise<T>): Promise<T> {
   try {
     return await request
   } catch (error) {
-    throw asUnavailable(error)
+    throw asFailure(error)
   }
 }
 
-/** The error to throw in its place: `Unavailable` for an outage, and any other as it is. */
-export function asUnavailable(error: unknown): unknown {
-  return isOutage(error) ? new Unavailable('stripe', error) : error
+/** The error to throw in place of one of Stripe's client; any other as it is. */
+export function asFailure(error: unknown): unknown {
+  if (!(error instanceof Stripe.errors.StripeError)) return error
+  const failure = new StripeFailure(error)
+  return isOutage(error) ? new Unavailable('stripe', failure) : failure
 }
 
-function isOutage(error: unknown): boolean {
+function isOutage(error: Stripe.errors.StripeError): boolean {
   if (error instanceof Stripe.errors.StripeConnectionError) return true
-  if (!(error instanceof Stripe.errors.StripeError)) return false
   const { statusCode } = error
   return statusCode === undefined || statusCode >= 500 || statusCode === 429 || statusCode === 409
 }

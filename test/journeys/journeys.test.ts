@@ -8,6 +8,8 @@ import './holds.ts'
 import './access.ts'
 import './bad-input.ts'
 import './outages.ts'
+import './fuzz.ts'
+import './logs.ts'
 
 afterEach(restoreWorld)
 afterAll(stopWorld)

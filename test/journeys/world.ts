@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -6,11 +6,11 @@ import { DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@a
 import Stripe from 'stripe'
 import { expect, inject, vi } from 'vitest'
 import type { TokenChanges } from '../../local/identity.ts'
-import type { StripeSecret } from '../../local/secrets.ts'
 import type { PlanId } from '../../shared/domain/plan.ts'
 import type { PurchaseView } from '../../shared/domain/purchase.ts'
+import { openStore } from '../../shared/store/dynamodb.ts'
 import { startDynamoDbProxy } from '../support/dynamodb-proxy.ts'
-import { type Answer, startLocalStack } from '../support/local-stack.ts'
+import { type Answer, signer, startLocalStack, stripeSecretIn } from '../support/local-stack.ts'
 
 /**
  * The one running system all journeys share: what would be deployed, on this machine, reached over HTTP.
@@ -25,10 +25,16 @@ export const dynamoDb = await startDynamoDbProxy(engine)
 /** What the functions told their operator, oldest first. */
 export const signals: Record<string, unknown>[] = []
 
+/** All that they logged. */
+export const logLines: string[] = []
+
 export const stack = await startLocalStack({
   dataFolder: folder,
   dynamoDb: { endpoint: dynamoDb.endpoint },
-  log({ line }) {
+  log({ function: name, line }) {
+    // The Stripe stand-in is none of our functions.
+    if (name === 'stripe') return
+    logLines.push(line)
     const message = /"signal":/.test(line) ? JSON.parse(line).message : undefined
     if (message) signals.push(message)
   },
@@ -196,22 +202,18 @@ export function within5s(check: () => Promise<unknown>): Promise<unknown> {
   return vi.waitFor(check, { timeout: 5_000, interval: 25 })
 }
 
-const { apiKey, webhookSecrets } = (
-  Object.values(JSON.parse(readFileSync(join(folder, 'secrets.json'), 'utf8'))) as StripeSecret[]
-)[0]!
+export const stripeSecret = stripeSecretIn(folder)
 
 /** Our own look into the Stripe account. */
 const { hostname, port } = new URL(stack.stripe!.apiBase)
-export const stripe = new Stripe(apiKey, { protocol: 'http', host: hostname, port })
+export const stripe = new Stripe(stripeSecret.apiKey, {
+  protocol: 'http',
+  host: hostname,
+  port,
+})
 
 /** A `Stripe-Signature` for these bytes, by the local clock unless told otherwise. */
-export function sign(
-  payload: string,
-  { secret = webhookSecrets[0]!, ageSeconds = 0 }: { secret?: string; ageSeconds?: number } = {},
-): string {
-  const timestamp = Math.floor(stack.clock.now().getTime() / 1000) - ageSeconds
-  return Stripe.webhooks.generateTestHeaderString({ payload, secret, timestamp })
-}
+export const sign = signer(folder, stack)
 
 const tables = DynamoDBDocumentClient.from(
   new DynamoDBClient({
@@ -224,6 +226,13 @@ const tableNamed = (word: string) =>
   stack.deployment.tables.find(({ create }) => create.TableName.includes(word))!.create.TableName
 const workspacesTable = tableNamed('Workspaces')
 const ledgerTable = tableNamed('Ledger')
+
+process.env.AWS_ENDPOINT_URL_DYNAMODB = engine
+process.env.AWS_REGION = 'eu-west-1'
+process.env.AWS_ACCESS_KEY_ID = 'local'
+process.env.AWS_SECRET_ACCESS_KEY = 'local'
+/** The tables as the service's own code reads them, past the outages. */
+export const store = openStore({ workspacesTable, ledgerTable, usageRetentionDays: 400 })
 
 /** Everything stored for a workspace, to see that nothing has changed. */
 export async function stored(workspaceId: string) {

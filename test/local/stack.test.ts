@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb'
 import { afterAll, describe, expect, it } from 'vitest'
 import { localCredentials, region } from '../../local/aws.ts'
@@ -86,6 +89,16 @@ describe('the local system', { timeout: 120_000 }, () => {
       const answer = await call({ to: `GET ${path}` })
       expect(answer).toMatchObject({ status: 404, body: { message: 'Not Found' } })
     }
+  })
+
+  it('is where `npm run audit` looks unless told otherwise, and its books add up', async () => {
+    const { url } = await started()
+    const { stdout } = await promisify(execFile)(process.execPath, ['audit/main.ts'], {
+      cwd: fileURLToPath(new URL('../..', import.meta.url)),
+      env: { PATH: process.env.PATH, PORT: new URL(url).port },
+    })
+    expect(stdout).toMatch(/^acme: adds up/m)
+    expect(stdout).toContain('4 checked, 0 differ, 0 could not be checked.')
   })
 
   it('refuses a port that is taken', async () => {

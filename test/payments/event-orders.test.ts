@@ -73,8 +73,8 @@ const lives: { steps: Step[]; status: Purchase['status']; credited: number }[] =
 
 const named = (life: (typeof lives)[number]) => ({ ...life, life: life.steps.join(', ') })
 
-/** Two lives of five events each and the short ones; what an order of many events costs is time. */
-const delivered = lives.filter(({ steps }) => steps.length !== 3 && !steps.includes('refund 25'))
+/** One life of five events and the short ones: for the others, the rules alone are asked below. */
+const delivered = lives.filter(({ steps }) => steps.length < 3 || steps.includes('settle'))
 
 /** Takes the steps, and answers with the events they made, oldest first, and Stripe's facts after each step. */
 async function live(sale: Sale, steps: Step[]) {
@@ -106,6 +106,7 @@ function isOf<Name extends string>(names: readonly Name[], name: string): name i
 describe('the events of one order', () => {
   it.each(delivered.map(named))(
     'of “$life” come to the same in every order, each of them more than once',
+    { timeout: 120_000 },
     async ({ steps, status, credited }) => {
       const sale = await openOrder(store, stripe, now)
       const untouched = await storedOf(sale)

@@ -1,10 +1,13 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { inspect } from 'node:util'
+import Stripe from 'stripe'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { functions } from '../../infra/functions.ts'
 import { handleSecretsApi, stripeSecretName } from '../../local/secrets.ts'
-import { openStripe } from '../../shared/payments/stripe.ts'
+import { Unavailable } from '../../shared/domain/refusal.ts'
+import { asFailure, openStripe, StripeFailure } from '../../shared/payments/stripe.ts'
 
 let secret: unknown
 let server: Server
@@ -89,5 +92,36 @@ describe('opening the Stripe account', () => {
   it('never says what was in a secret it refuses', async () => {
     const value = { apiKey: 'sk_live_very_secret', webhookSecrets: ['whsec_very_secret', ''] }
     await expect(opening(value)).rejects.toThrow(expect.not.stringContaining('very_secret'))
+  })
+})
+
+describe('what Stripe answers in place of a result', () => {
+  const refusal = {
+    type: 'invalid_request_error' as const,
+    message: 'No such customer: jo@example.com, with key sk_live_1',
+    code: 'resource_missing',
+    param: 'customer',
+    statusCode: 400,
+    requestId: 'req_1',
+  }
+
+  it('is kept by its codes, without its words', () => {
+    const failure = asFailure(Stripe.errors.StripeError.generate(refusal)) as StripeFailure
+    expect(failure).toBeInstanceOf(StripeFailure)
+    expect(failure.message).toBe(
+      'Stripe answered 400 invalid_request_error resource_missing customer req_1',
+    )
+    expect(inspect(failure, { depth: 9, showHidden: true })).not.toMatch(/example\.com|sk_live/)
+  })
+
+  it.each([409, 429, 500, 503])('is an outage where it is %i, without its words too', (status) => {
+    const error = asFailure(Stripe.errors.StripeError.generate({ ...refusal, statusCode: status }))
+    expect(error).toBeInstanceOf(Unavailable)
+    expect(inspect(error, { depth: 9 })).not.toMatch(/example\.com|sk_live/)
+  })
+
+  it('is left as it is where it is not Stripe’s', () => {
+    const bug = new TypeError('a bug of ours')
+    expect(asFailure(bug)).toBe(bug)
   })
 })

@@ -49,7 +49,9 @@ const consume = (workspaceId: string, key: string, tokens: number, now: Date) =>
 const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0)
 
 describe('a thousand who each want one token', () => {
-  it('of 500 that are left: exactly 500 get one, and each refusal saw none left', async () => {
+  it('of 500 that are left: exactly 500 get one, and each refusal saw none left', {
+    timeout: 120_000,
+  }, async () => {
     const workspaceId = await openWorkspace(store, july)
     await useUp(store, { workspaceId }, 1_999_500, july)
     const outcomes = await inTurns(1_000, (n) => consume(workspaceId, `k${n}`, 1, july))

@@ -8,8 +8,18 @@ import type { AddressInfo } from 'node:net'
  */
 export type Fault = 'none' | 'refused' | 'answer lost' | 'silence' | 'conflict'
 
+/** One write that was carried out. */
+export interface Write {
+  workspaceId: string
+  /** Of the ledger items it wrote; empty where it wrote to a workspace alone. */
+  entryIds: string[]
+  operation: string
+}
+
 export interface DynamoDbProxy {
   endpoint: string
+  /** Tells of every write from now on, until the function it answers with is called. */
+  watch(written: (write: Write) => void): () => void
   /** Lets `fault` happen to every request while `act` runs. */
   during<T>(fault: Fault, act: () => Promise<T>): Promise<T>
   stop(): Promise<void>
@@ -18,13 +28,23 @@ export interface DynamoDbProxy {
 /** Stands between the functions and a real DynamoDB, so that its outages are outages of the network. */
 export async function startDynamoDbProxy(target: string): Promise<DynamoDbProxy> {
   let fault: Fault = 'none'
+  const watchers = new Set<(write: Write) => void>()
+  const written = (operation: string, body: Buffer) => {
+    if (watchers.size === 0 || !writes.has(operation)) return
+    const write = writeIn(operation, JSON.parse(body.toString()))
+    for (const watcher of watchers) watcher(write)
+  }
   const server = createServer((request, response) => {
-    relay(target, fault, request, response).catch(() => response.destroy())
+    relay(target, fault, request, response, written).catch(() => response.destroy())
   })
   await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
   const { port } = server.address() as AddressInfo
   return {
     endpoint: `http://127.0.0.1:${port}`,
+    watch(watcher) {
+      watchers.add(watcher)
+      return () => void watchers.delete(watcher)
+    },
     async during(wanted, act) {
       fault = wanted
       try {
@@ -46,6 +66,7 @@ async function relay(
   fault: Fault,
   request: IncomingMessage,
   response: ServerResponse,
+  written: (operation: string, body: Buffer) => void,
 ): Promise<void> {
   if (fault === 'refused') {
     response.destroy()
@@ -66,6 +87,7 @@ async function relay(
     ...(body.length > 0 && { body }),
   })
   const bytes = Buffer.from(await answer.arrayBuffer())
+  if (answer.ok) written(String(headers['x-amz-target']).split('.').at(-1)!, body)
   if (fault === 'answer lost') {
     response.destroy()
     return
@@ -80,4 +102,26 @@ const conflict = {
   __type: 'com.amazonaws.dynamodb.v20120810#TransactionCanceledException',
   Message: 'Transaction cancelled, please refer cancellation reasons for specific reasons',
   CancellationReasons: [{ Code: 'TransactionConflict' }, { Code: 'None' }],
+}
+
+const writes = new Set(['TransactWriteItems', 'PutItem', 'UpdateItem', 'DeleteItem'])
+
+/** An item, or the key of one, as DynamoDB's protocol has it. */
+type Attributes = Record<string, { S?: string }>
+interface WriteRequest {
+  Key?: Attributes
+  Item?: Attributes
+  TransactItems?: Record<'Update' | 'Put' | 'Delete' | 'ConditionCheck', WriteRequest>[]
+}
+
+function writeIn(operation: string, request: WriteRequest): Write {
+  const items = (request.TransactItems ?? [])
+    .filter((item) => !item.ConditionCheck)
+    .flatMap((item) => Object.values(item))
+  const keys = (items.length > 0 ? items : [request]).map(({ Key, Item }) => Key ?? Item ?? {})
+  return {
+    operation,
+    workspaceId: keys[0]?.workspaceId?.S ?? '',
+    entryIds: keys.flatMap(({ entryId }) => entryId?.S ?? []),
+  }
 }

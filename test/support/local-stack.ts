@@ -1,4 +1,8 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Stripe from 'stripe'
 import type { TokenChanges } from '../../local/identity.ts'
+import type { StripeSecret } from '../../local/secrets.ts'
 import { type Stack, type StackOptions, startStack } from '../../local/stack.ts'
 
 /** The whole local system on a free port, in memory unless told otherwise, with what tests do to it. */
@@ -63,4 +67,24 @@ export async function startLocalStack(options: StackOptions = {}): Promise<Local
   }
 
   return { ...stack, token, call, moveClock }
+}
+
+/** The Stripe keys of a stack whose data is kept in `folder`. */
+export function stripeSecretIn(folder: string): StripeSecret {
+  const secrets: Record<string, StripeSecret> = JSON.parse(
+    readFileSync(join(folder, 'secrets.json'), 'utf8'),
+  )
+  return Object.values(secrets)[0]!
+}
+
+/** Makes a `Stripe-Signature` for these bytes, by the stack's clock unless told otherwise. */
+export function signer(folder: string, { clock }: Stack) {
+  const { webhookSecrets } = stripeSecretIn(folder)
+  return (
+    payload: string,
+    { secret = webhookSecrets[0]!, ageSeconds = 0 }: { secret?: string; ageSeconds?: number } = {},
+  ): string => {
+    const timestamp = Math.floor(clock.now().getTime() / 1000) - ageSeconds
+    return Stripe.webhooks.generateTestHeaderString({ payload, secret, timestamp })
+  }
 }
