@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import type { PlanId } from '../../shared/catalog.ts'
 
-/** Something that happens in a history. Numbers that choose among what there is are taken modulo its count. */
+/**
+ * Something that happens in a history. Numbers that choose among what there is are taken modulo its count,
+ * and count from the newest.
+ */
 export type Act =
   | { do: 'consume'; at: number; tokens: number; drain: boolean }
   | { do: 'hold'; at: number; tokens: number; ttlSeconds: number }
@@ -48,8 +51,19 @@ export interface Step {
 
 export type History = readonly Step[]
 
+/** Steps of every kind in any order, and now and then a few that are known to meet in awkward ways. */
 export const historyOf = (steps: number): fc.Arbitrary<History> =>
-  fc.array(step(), { minLength: steps, maxLength: steps })
+  fc
+    .array(
+      fc.oneof(
+        { weight: 40, arbitrary: step().map((one) => [one]) },
+        { weight: 1, arbitrary: scene(overtakenDrain) },
+        { weight: 1, arbitrary: scene(overtakenExpiry) },
+        { weight: 1, arbitrary: scene(overtakenPayment) },
+      ),
+      { minLength: steps, maxLength: steps },
+    )
+    .map((parts) => parts.flat().slice(0, steps))
 
 const step = (): fc.Arbitrary<Step> =>
   fc.record({
@@ -61,6 +75,56 @@ const step = (): fc.Arbitrary<Step> =>
     slow: often([4, false], [1, true]),
   })
 
+/** One act after another, the slow ones left under way by the others. `0` chooses the newest. */
+type Scene = { act: Act; slow?: true }[]
+
+function scene(acts: (at: number) => Scene): fc.Arbitrary<Step[]> {
+  return fc
+    .record({ at, luck: fc.integer({ min: 0, max: 0xffff }), turns: fc.nat({ max: 12 }) })
+    .map(({ at, luck, turns }) =>
+      acts(at).map(({ act, slow = false }, place) => ({
+        act,
+        luck: luck + place,
+        faultRate: 0,
+        turns: slow ? turns : 1_000,
+        skewSeconds: 0,
+        slow,
+      })),
+    )
+}
+
+/** Somebody uses some of what a drain has seen and is about to take. */
+function overtakenDrain(at: number): Scene {
+  return [
+    { act: { do: 'grant', at, tokens: 5_000 } },
+    { act: { do: 'consume', at, tokens: 9_000_000, drain: true }, slow: true },
+    { act: { do: 'consume', at, tokens: 4_000, drain: false } },
+  ]
+}
+
+/** A hold is extended while its expiry is being returned. */
+function overtakenExpiry(at: number): Scene {
+  return [
+    { act: { do: 'grant', at, tokens: 5_000 } },
+    { act: { do: 'hold', at, tokens: 5_000, ttlSeconds: 1 } },
+    { act: { do: 'wait', seconds: 1 } },
+    { act: { do: 'hold', at, tokens: 1, ttlSeconds: 60 }, slow: true },
+    { act: { do: 'extend hold', hold: 0, ttlSeconds: 60 } },
+  ]
+}
+
+/** Money arrives while somebody who has seen that it had not is about to say so. */
+function overtakenPayment(at: number): Scene {
+  return [
+    { act: { do: 'plan', at, plan: 'teams', quota: 10_000_000 } },
+    { act: { do: 'buy', at, steps: 1 } },
+    { act: { do: 'buyer', purchase: 0, action: 'pay-later' } },
+    { act: { do: 'deliver', event: 0, again: false }, slow: true },
+    { act: { do: 'buyer', purchase: 0, action: 'settle' } },
+    { act: { do: 'deliver', event: 0, again: false } },
+  ]
+}
+
 const index = fc.nat({ max: 999 })
 /** Few workspaces, and mostly the same, so that operations meet. */
 const at = often([4, 0], [2, 1], [1, 2], [1, 3])
@@ -68,6 +132,7 @@ const at = often([4, 0], [2, 1], [1, 2], [1, 3])
 const tokens = fc.oneof(
   fc.constantFrom(1, 99_999, 100_000, 100_001, 400_000, 1_000_000, 1_999_999, 9_000_000),
   fc.integer({ min: 1, max: 3_000_000 }),
+  fc.integer({ min: 1, max: 150_000 }),
 )
 const ttlSeconds = fc.constantFrom(1, 1, 30, 60, 900)
 const tenths = fc.constantFrom(0, 1, 3, 5, 10, 15, 100)

@@ -132,11 +132,11 @@ export const plantedBugs: PlantedBug[] = [
   },
   {
     name: 'the version of a purchase is ignored',
-    instead: {
-      purchasePut:
-        (real) =>
-        (...given: Any[]) =>
-          without(real(...given), 'ConditionExpression'),
+    tamper: (operation, input) => {
+      const puts = operation === 'PutItem' ? [input] : (input.TransactItems ?? []).map(putOf)
+      for (const put of puts) {
+        if (put?.ConditionExpression === 'version = :version') delete put.ConditionExpression
+      }
     },
   },
   {
@@ -237,6 +237,10 @@ export const plantedBugs: PlantedBug[] = [
     },
   },
 ]
+
+function putOf({ Put }: { Put?: Any }): Any {
+  return Put
+}
 
 function without(input: object, name: string): object {
   return Object.fromEntries(Object.entries(input).filter(([key]) => key !== name))

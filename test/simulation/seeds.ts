@@ -29,7 +29,32 @@ export const foundHistories: { was: string; seed: number; history: History }[] =
     history: [
       calm({ do: 'buy', at: 0, steps: 1 }),
       calm({ do: 'plan', at: 0, plan: 'enterprise', quota: 5_000_000 }),
-      calm({ do: 'again', earlier: 4 }),
+      calm({ do: 'again', earlier: 1 }),
+    ],
+  },
+  {
+    was: 'the key of a closed hold, used again for more than there is: told of the lack of tokens',
+    seed: 2026,
+    history: [
+      calm({ do: 'consume', at: 0, tokens: 99_999, drain: false }),
+      calm({ do: 'hold', at: 0, tokens: 1_000_000, ttlSeconds: 60 }, -100),
+      {
+        act: { do: 'reuse key', earlier: 0, tokens: 1_999_999 },
+        luck: 1_036_011_914,
+        faultRate: 0.3,
+        turns: 1_000,
+        skewSeconds: 0,
+      },
+    ],
+  },
+  {
+    was: 'a hold was refused for tokens that somebody else had just returned from an expired one',
+    seed: 4242,
+    history: [
+      calm({ do: 'hold', at: 0, tokens: 1_999_999, ttlSeconds: 30 }),
+      calm({ do: 'wait', seconds: 45 }),
+      { ...calm({ do: 'hold', at: 0, tokens: 1, ttlSeconds: 900 }), turns: 0 },
+      { ...calm({ do: 'hold', at: 0, tokens: 1_000_000, ttlSeconds: 1 }), luck: 1 },
     ],
   },
 ]

@@ -108,7 +108,7 @@ class World {
   readonly #asked: Ask[] = []
   readonly #unanswered: Ask[] = []
   readonly #holds: { workspaceId: string; holdId: string; tokens: number }[] = []
-  readonly #underWay = new Map<Call, Promise<void>>()
+  readonly #underWay = new Set<Call>()
   /** Events that Stripe has still to deliver. */
   #outbox: Stripe.Event[] = []
   /** The items of each workspace when they were last looked at: the stored objects themselves. */
@@ -150,9 +150,9 @@ class World {
   /** From here on everything works: what was left open is asked for again, and all must come right. */
   async close(): Promise<Lived> {
     const chance = chanceFrom(1)
-    for (const call of this.#underWay.keys()) call.faults.stop()
+    for (const call of this.#underWay) call.faults.stop()
     while (!this.#scheduler.isIdle) await this.#turn(chance())
-    for (const call of this.#underWay.keys()) {
+    for (const call of this.#underWay) {
       if (!call.crashed) throw new Broken(`${call.ask.kind} never came to an end`)
     }
     this.#check()
@@ -313,7 +313,7 @@ class World {
     step: Step,
   ): Promise<void> | undefined {
     if (this.#outbox.length === 0) return undefined
-    const place = index % this.#outbox.length
+    const place = this.#outbox.length - 1 - (index % this.#outbox.length)
     const event = this.#outbox[place]!
     if (place > 0) count(this.#tally, 'webhook: reordered')
     if (event.created * 1_000 < this.#time - 60_000) count(this.#tally, 'webhook: late')
@@ -348,15 +348,14 @@ class World {
     this.#calls++
     if ('workspaceId' in ask) this.#asked.push(ask)
     this.#witness.began(call)
-    const done = this.#scheduler.start(call, async () => {
+    this.#underWay.add(call)
+    await this.#scheduler.start(call, async () => {
       const answer = await this.#run(call).catch((error: unknown) =>
         error instanceof Error ? error : new Error(String(error)),
       )
       this.#underWay.delete(call)
       this.#answered(call, answer)
     })
-    this.#underWay.set(call, done)
-    await done
   }
 
   #answered(call: Call, answer: unknown): void {
@@ -479,7 +478,7 @@ class World {
   async #turn(chance: number): Promise<void> {
     this.#turns++
     await this.#scheduler.pick(chance)
-    for (const call of this.#underWay.keys()) {
+    for (const call of this.#underWay) {
       if (!call.crashed) continue
       this.#underWay.delete(call)
       this.#witness.ended(call)
@@ -549,9 +548,9 @@ class World {
   }
 }
 
-/** Undefined where there is nothing to choose from. */
+/** Counted from the newest; undefined where there is nothing to choose from. */
 function chosen<T>(from: readonly T[], index: number): T | undefined {
-  return from[index % from.length]
+  return from.at(-1 - (index % from.length))
 }
 
 function without<T extends object, Key extends keyof T>(given: T, name: Key): Omit<T, Key> {
