@@ -109,8 +109,9 @@ export async function rollOver(
 }
 
 /**
- * `commit` for movements without a purchase, and the workspace as one consistent read finds it afterwards: a
- * transaction returns no item. A replay repeats what was recorded, beside the workspace of today.
+ * `commit` for movements that write nothing beside their entry, so none of them can be stale, and the workspace
+ * as one consistent read finds it afterwards: a transaction returns no item. A replay repeats what was
+ * recorded, beside the workspace of today.
  */
 export async function commitAndRead<Entry extends Recordable, Code extends RefusalCode>(
   store: Store,
