@@ -36,4 +36,6 @@ export interface Call extends Actor {
   knownBefore: boolean
   /** Refusals that the rules would have allowed at some moment since it began. */
   mayRefuse: Set<string>
+  /** Entries that it has heard were recorded already. */
+  told: Set<string>
 }

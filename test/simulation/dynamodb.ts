@@ -27,6 +27,10 @@ export interface WireOptions {
   tamper?: Tamper
   /** Told of every request that the engine was asked, with its answer; stale ones excepted. */
   onAnswer?: (request: SentRequest, answer: Wire) => Promise<void>
+  /** Told of each transaction that an operation sends, by the entry it is to record, before it is carried out. */
+  onTry?: (by: Actor, entry: string) => void
+  /** Told when an operation hears that the entry was there already. */
+  onTold?: (by: Actor, entry: string) => void
 }
 
 /** The tables as the store knows them, with the keys the stack gives them. */
@@ -64,7 +68,27 @@ export function openSimulatedStore(options: WireOptions): Store {
 function send(options: WireOptions, request: SentRequest): Promise<Wire> {
   const actor = currentActor()
   const ask: Ask = (how) => answer(options, request, { ...how, by: actor })
-  return actor ? actor.scheduler.turn(actor, () => withFaults(actor, request, ask)) : ask()
+  if (!actor) return ask()
+  return actor.scheduler.turn(actor, async () => {
+    const entry = entryRecordedBy(request)
+    if (entry) options.onTry?.(actor, entry)
+    const heard = await withFaults(options, actor, request, ask)
+    if (entry && heard !== silence && saysEntryIsThere(heard)) options.onTold?.(actor, entry)
+    return heard
+  })
+}
+
+/** Where the entry of a movement goes, second in each of its transactions; undefined for any other request. */
+function entryRecordedBy(request: SentRequest): string | undefined {
+  if (operationOf(request) !== 'TransactWriteItems') return undefined
+  const { workspaceId, entryId } = inputOf(request).TransactItems[1].Put.Item
+  return `${workspaceId.S} ${entryId.S}`
+}
+
+function saysEntryIsThere({ statusCode, body }: Wire): boolean {
+  if (statusCode === 200) return false
+  const reasons = JSON.parse(Buffer.from(body).toString()).CancellationReasons
+  return reasons?.[1]?.Item !== undefined
 }
 
 interface How extends EngineHow {
@@ -74,6 +98,7 @@ interface How extends EngineHow {
 type Ask = (how?: How) => Promise<Wire>
 
 async function withFaults(
+  { engine }: WireOptions,
   actor: Actor,
   request: SentRequest,
   ask: Ask,
@@ -99,7 +124,9 @@ async function withFaults(
     case 'dynamodb: transaction in progress':
       return refused(new EngineError('TransactionInProgressException', 'It is in progress'))
     case 'dynamodb: conflict':
-      return refused(conflictFor(operation, request))
+      return refused(
+        conflictFor(operation, request, actor.faults.met % 2 === 0 ? engine : undefined),
+      )
     case 'dynamodb: stale scan':
       return ask({ stale: true })
     case 'crash before a write or read':
@@ -131,15 +158,17 @@ function mayMeetTransaction({ ConditionExpression: condition }: { ConditionExpre
   return condition !== undefined && condition !== 'attribute_not_exists(entryId)'
 }
 
-function conflictFor(operation: string, request: SentRequest): EngineError {
+/** DynamoDB may say in the same breath what it found of the other items: where `engine` is given, it does. */
+function conflictFor(operation: string, request: SentRequest, engine?: Engine): EngineError {
   if (operation !== 'TransactWriteItems') {
     return new EngineError('TransactionConflictException', 'Transaction is ongoing for the item')
   }
   const none = { Code: 'None' }
   const conflict = { Code: 'TransactionConflict', Message: 'Transaction is ongoing for the item' }
-  const [, ...others] = inputOf(request).TransactItems
+  const { TransactItems } = inputOf(request)
+  const [, ...others] = engine?.reasonsFor(TransactItems) ?? TransactItems.map(() => none)
   return new EngineError('TransactionCanceledException', 'Transaction cancelled', {
-    CancellationReasons: [conflict, ...others.map(() => none)],
+    CancellationReasons: [conflict, ...others],
   })
 }
 

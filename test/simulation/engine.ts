@@ -97,6 +97,11 @@ export class Engine {
     return [...this.#tables.get(table)!.values()].flatMap(inOrder)
   }
 
+  /** What the conditions of a transaction come to now, one reason for each of its items. */
+  reasonsFor(transactItems: Input[]): CancellationReason[] {
+    return transactItems.map((one) => reasonOf(this.#plan(one)))
+  }
+
   #transact({ TransactItems, ClientRequestToken }: Input): object {
     const request = JSON.stringify(TransactItems)
     const known = this.#tokens.get(ClientRequestToken)
@@ -109,17 +114,12 @@ export class Engine {
     }
     const planned = (TransactItems as Input[]).map((one) => this.#plan(one))
     if (planned.some(({ failed }) => failed)) {
-      const codes = planned.map(({ failed }) => (failed ? 'ConditionalCheckFailed' : 'None'))
+      const CancellationReasons = planned.map(reasonOf)
+      const codes = CancellationReasons.map(({ Code }) => Code).join(', ')
       throw new EngineError(
         'TransactionCanceledException',
-        `Transaction cancelled, please refer cancellation reasons for specific reasons [${codes.join(', ')}]`,
-        {
-          CancellationReasons: planned.map(({ failed }) =>
-            failed
-              ? { Code: 'ConditionalCheckFailed', Message: conditionFailed, ...failed }
-              : { Code: 'None' },
-          ),
-        },
+        `Transaction cancelled, please refer cancellation reasons for specific reasons [${codes}]`,
+        { CancellationReasons },
       )
     }
     this.#tokens.set(ClientRequestToken, request)
@@ -245,6 +245,18 @@ interface Plan {
 }
 
 const conditionFailed = 'The conditional request failed'
+
+export interface CancellationReason {
+  Code: string
+  Message?: string
+  Item?: Item
+}
+
+function reasonOf({ failed }: Plan): CancellationReason {
+  return failed
+    ? { Code: 'ConditionalCheckFailed', Message: conditionFailed, ...failed }
+    : { Code: 'None' }
+}
 
 function inOrder(items: Map<string, Item>): Item[] {
   return [...items].sort(([one], [other]) => byText(one, other)).map(([, item]) => item)

@@ -81,6 +81,22 @@ export const plantedBugs: PlantedBug[] = [
     },
   },
   {
+    name: 'a conflict is answered before the entry that is there',
+    instead: {
+      transact: (real) => (store: Any, movement: Any) => {
+        const conflictFirst = (error: Any) => {
+          const conflicts = error.CancellationReasons?.map(({ Code }: Any) =>
+            Code === 'TransactionConflict' ? { Code } : { Code: 'None' },
+          )
+          const one = conflicts?.some(({ Code }: Any) => Code !== 'None')
+          throw one ? Object.assign(error, { CancellationReasons: conflicts }) : error
+        }
+        const send = (command: Any) => store.client.send(command).catch(conflictFirst)
+        return real({ ...store, client: { send } }, movement)
+      },
+    },
+  },
+  {
     name: 'a refusal does not look for the entry once more',
     instead: {
       readEntry: (real) => (store: Any, workspaceId: string, id: string) =>

@@ -65,6 +65,12 @@ export class Witness {
     }
   }
 
+  /** Whoever has heard that its entry is recorded knows what happened, whatever else it heard beside that. */
+  tries(call: Call, entry: string): void {
+    if (!call.told.has(entry)) return
+    this.failure ??= new Broken(`${call.ask.kind} tried ${entry} again, told that it was recorded`)
+  }
+
   /** Stripe's side of an order may have changed: notes what it says now. */
   stripeMoved(): void {
     this.#moment++

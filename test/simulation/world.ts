@@ -123,7 +123,13 @@ class World {
       pageItemsMax,
       onWritten: (written, by) => this.#written(written, by as Call | undefined),
     })
-    this.#store = openSimulatedStore({ engine: this.#engine, tables: this.#tables, ...wire })
+    this.#store = openSimulatedStore({
+      engine: this.#engine,
+      tables: this.#tables,
+      onTry: (by, entry) => this.#witness.tries(by as Call, entry),
+      onTold: (by, entry) => (by as Call).told.add(entry),
+      ...wire,
+    })
     this.#stripe = openSimulatedStripe(
       () => new Date(this.#time),
       (event) => this.#outbox.push(event),
@@ -344,6 +350,7 @@ class World {
       overlapped: false,
       knownBefore: false,
       mayRefuse: new Set(),
+      told: new Set(),
     }
     this.#calls++
     if ('workspaceId' in ask) this.#asked.push(ask)
