@@ -70,7 +70,7 @@ function monthsOf({ workspace, entries }: Books): Month[] {
       stands,
       closedBy,
       workspace,
-      entries: entries.filter(({ type, period }) => type !== 'reset' && period === stands.period),
+      entries: entries.filter(({ period }) => period === stands.period),
     }
   })
 }
@@ -159,7 +159,7 @@ function inPurchase(purchase: Purchase, entries: readonly LedgerEntry[]): Differ
 function inOrphans(books: Books): Difference[] {
   const months = new Set(monthsOf(books).map(({ period }) => period))
   const purchases = new Set(books.purchases.map(({ purchaseId }) => purchaseId))
-  const astray = books.entries.filter(({ type, period }) => type !== 'reset' && !months.has(period))
+  const astray = books.entries.filter(({ period }) => !months.has(period))
   const unknown = paymentsOf(books.entries).filter(({ purchaseId }) => !purchases.has(purchaseId))
   return [
     ...equal('entries in a month that never was', 0, astray.length, ids(astray)),
@@ -176,8 +176,8 @@ function inEntry(entry: LedgerEntry): Difference[] {
   }
   if (entry.type !== 'use') return []
   const { requested, taken, onShortfall } = entry
-  const asAsked = onShortfall === 'refuse' ? taken === requested : taken <= requested
-  return asAsked ? [] : equal(`taken by ${entryId}`, taken, requested, [entryId])
+  const drained = onShortfall === 'drain' && taken < requested
+  return drained ? [] : equal(`taken by ${entryId}`, taken, requested, [entryId])
 }
 
 /** No figure is below zero, and each is a number that a sum can be trusted with. */

@@ -191,7 +191,7 @@ export function returnExpired(
   holds: readonly OpenHold[],
   now: Date,
 ): Movement<ExpiryEntry> | undefined {
-  const moment: Moment = { at: now.toISOString(), period, day: '' }
+  const moment = { at: now.toISOString(), period }
   const expired = holds.filter((hold) => hasExpired(hold, period, now)).slice(0, expiredAtOnceMax)
   const [first] = expired
   if (!first) return undefined
@@ -226,7 +226,7 @@ export function withExpiredReturned(
   return { ...workspace, balance: workspace.balance + tokens, held: workspace.held - tokens }
 }
 
-function expiredEntry(hold: OpenHold, moment: Moment): HoldEntry {
+function expiredEntry(hold: OpenHold, moment: Pick<Moment, 'at' | 'period'>): HoldEntry {
   const { workspaceId, holdId, tokens, member, feature, model } = hold
   return {
     type: 'hold',

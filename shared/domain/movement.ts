@@ -282,8 +282,8 @@ export function settle(
   const more = Math.max(0, standing.reversed - purchase.reversed)
   const dependsOnState = more > 0 && credit === 0
   const takenBack = dependsOnState ? Math.min(more, topUpsLeftOf(seen), seen.balance) : more
-  const givenBack =
-    standing.reversed < purchase.reversed ? Math.max(0, purchase.taken - standing.reversed) : 0
+  // Never more than the reversal was taken, so this is above zero only where the reversal has shrunk.
+  const givenBack = Math.max(0, purchase.taken - standing.reversed)
   const tokens = credit + givenBack - takenBack
   if (seen.topUps > topUpsMax - tokens) return { refused: 'top_ups_limit', workspace: seen }
 
@@ -319,6 +319,10 @@ export function settle(
 }
 
 /** What every entry says of itself. */
-export function recorded(workspaceId: string, id: string, { at, period }: Moment) {
+export function recorded(
+  workspaceId: string,
+  id: string,
+  { at, period }: Pick<Moment, 'at' | 'period'>,
+) {
   return { workspaceId, entryId: id, at, period }
 }

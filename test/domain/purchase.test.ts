@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
+  isUnsettled,
   mismatchOf,
   movesTokens,
   type PaymentFacts,
@@ -73,6 +74,7 @@ describe('facts that contradict the purchase', () => {
   it('are none when all is as stored, tax or no tax', () => {
     expect(mismatchOf(purchaseWith(), factsWith())).toBeUndefined()
     expect(mismatchOf(purchaseWith(), factsWith({ amountTotal: 300 }))).toBeUndefined()
+    expect(mismatchOf(purchaseWith({ status: 'paid' }), factsWith())).toBeUndefined()
   })
 
   it('include a paid purchase that Stripe no longer calls paid', () => {
@@ -105,6 +107,12 @@ describe('what is left to write', () => {
     }
   })
 
+  it('is what a further refund should lose, with the status as it was', () => {
+    const refunded = purchaseWith({ status: 'refunded', reversed: 400_000, taken: 400_000 })
+    expect(standing(refunded, { amountRefunded: 100 })).toEqual({ stands: true, moves: false })
+    expect(standing(refunded, { amountRefunded: 200 })).toEqual({ stands: false, moves: true })
+  })
+
   it('is nothing but state when the money that is missing stays the same', () => {
     const refunded = purchaseWith({ status: 'refunded', reversed: 1_000_000, taken: 1_000_000 })
     const both = { amountRefunded: 250, amountDisputed: 250 }
@@ -117,8 +125,23 @@ describe('what is left to write', () => {
     expect(standing(paid, withReceipt)).toEqual({ stands: false, moves: false })
     const after = settled(paid, standingOf(paid, factsWith(withReceipt)), paid.updatedAt)
     expect(after).toMatchObject({ ...withReceipt, version: paid.version + 1 })
+    expect(standing(after, withReceipt)).toEqual({ stands: true, moves: false })
     // Stripe leaving the receipt out again does not make it forgotten.
     expect(standing(after)).toEqual({ stands: true, moves: false })
+  })
+})
+
+describe('a purchase is unsettled', () => {
+  it.each([
+    ['open', true],
+    ['processing', true],
+    ['paid', false],
+    ['failed', false],
+    ['expired', false],
+    ['refunded', false],
+    ['disputed', false],
+  ] as const)('while the buyer’s part is to come: %s, %s', (status, unsettled) => {
+    expect(isUnsettled(status)).toBe(unsettled)
   })
 })
 
