@@ -81,9 +81,8 @@ function closedMonth({ closed: { period, quota, topUps, used, days } }: ResetEnt
 }
 
 function daysOf(period: Period, days: Record<string, number>): Month['days'] {
-  return Object.entries(days)
-    .map(([day, tokens]) => ({ date: dateOf(period, day), tokens }))
-    .sort((one, other) => one.date.localeCompare(other.date))
+  // Keys that are whole numbers come in ascending order, whatever order they were stored in.
+  return Object.entries(days).map(([day, tokens]) => ({ date: dateOf(period, day), tokens }))
 }
 
 function shown(item: Listed): ActivityEntry {

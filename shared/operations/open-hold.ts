@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto'
 import { entryId, type HoldEntry } from '../domain/entry.ts'
 import { type HoldRequest, openHold as movementTo, type OpenHold } from '../domain/hold.ts'
-import type { Refusal, RefusalCode } from '../domain/refusal.ts'
+import type { Refusal } from '../domain/refusal.ts'
 import type { Workspace } from '../domain/workspace.ts'
 import { commit, readAfterwards } from '../store/commit.ts'
 import type { Store } from '../store/dynamodb.ts'
 import { readEntry } from '../store/ledger.ts'
+import { derivedId } from './derived-id.ts'
 
 /**
  * Sets tokens aside for work that is about to begin. The hold's id comes from the workspace and the caller's
@@ -24,7 +24,7 @@ export async function openHold(
   | Refusal
 > {
   const { workspaceId } = request
-  const holdId = holdIdOf(workspaceId, key)
+  const holdId = derivedId('hold', workspaceId, key)
   const outcome = await commit(store, {
     workspaceId,
     now,
@@ -34,21 +34,11 @@ export async function openHold(
     const workspace = await readAfterwards(store, { workspaceId, now })
     return { hold: outcome.entry, replayed: outcome.replayed, workspace }
   }
-  const final = 'refused' in outcome && !dependsOnState.has(outcome.refused)
-  if (final) return outcome
-  const entry = await readEntry(store, workspaceId, entryId.hold(holdId))
-  // A cancelled transaction need not name every reason, so a lack of tokens may hide that the hold is closed.
-  if (!entry) return 'refused' in outcome ? outcome : { refused: 'busy' }
-  const closed = entry as HoldEntry
-  if (closed.held !== request.tokens) return { refused: 'idempotency_key_reused' }
+  // A cancelled transaction need not name every reason, so whatever it named may hide that the hold is closed.
+  const closed = await readEntry(store, workspaceId, entryId.hold(holdId))
+  if (!closed) return 'refused' in outcome ? outcome : { refused: 'busy' }
+  const { held: tokens, at: heldUntil } = closed as HoldEntry
+  if (tokens !== request.tokens) return { refused: 'idempotency_key_reused' }
   const workspace = await readAfterwards(store, { workspaceId, now })
-  return { hold: { holdId, tokens: closed.held, heldUntil: closed.at }, replayed: true, workspace }
-}
-
-const dependsOnState = new Set<RefusalCode>(['insufficient_tokens', 'holds_limit'])
-
-/** 128 bits of a digest: the same for the same workspace and key. */
-function holdIdOf(workspaceId: string, key: string): string {
-  const digest = createHash('sha256').update(`${workspaceId}\n${key}`).digest()
-  return `hold_${digest.subarray(0, 16).toString('base64url')}`
+  return { hold: { holdId, tokens, heldUntil }, replayed: true, workspace }
 }

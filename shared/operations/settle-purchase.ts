@@ -50,14 +50,15 @@ export async function settlePurchase(
     if (!purchase.sessionId) return { purchase }
 
     const facts = await readFacts(account, purchase.sessionId)
-    const mismatch = facts ? mismatchOf(purchase, facts) : 'session'
-    if (!facts || mismatch) return { mismatch: mismatch ?? 'session', purchase }
+    if (!facts) return { mismatch: 'session', purchase }
+    const mismatch = mismatchOf(purchase, facts)
+    if (mismatch) return { mismatch, purchase }
 
     const standing = standingOf(purchase, facts)
     if (stands(purchase, standing)) return { purchase }
     if (movesTokens(purchase, standing)) {
-      const moved = await moveTokens(store, purchase, standing, now)
-      if ('refused' in moved) return moved
+      const refusal = await moveTokens(store, purchase, standing, now)
+      if (refusal) return refusal
     } else {
       const after = settled(purchase, standing, now.toISOString())
       await replacePurchase(store, { purchase: after, replacesVersion: purchase.version })
@@ -76,7 +77,7 @@ async function moveTokens(
   purchase: Purchase,
   standing: Standing,
   now: Date,
-): Promise<{ moved: true } | Refusal<'busy'>> {
+): Promise<Refusal<'busy'> | undefined> {
   const { workspaceId, purchaseId } = purchase
   const workspace = await readWorkspace(store, workspaceId)
   if (!workspace) throw new Error(`the workspace of purchase ${purchaseId} is gone`)
@@ -93,5 +94,5 @@ async function moveTokens(
   if ('entry' in outcome && !outcome.replayed && outcome.entry.shortfall > 0) {
     signal('reversal_shortfall', { workspaceId, purchaseId, tokens: outcome.entry.shortfall })
   }
-  return { moved: true }
+  return undefined
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { periodOf } from '../domain/period.ts'
 import { priceOf, purchaseBarFor, type Role, topUpOffer } from '../domain/plan.ts'
 import type { Purchase } from '../domain/purchase.ts'
@@ -9,6 +8,7 @@ import type { StripeAccount } from '../payments/stripe.ts'
 import type { Store } from '../store/dynamodb.ts'
 import { createPurchase, readPurchase, replacePurchase } from '../store/ledger.ts'
 import { readWorkspace } from '../store/workspaces.ts'
+import { derivedId } from './derived-id.ts'
 
 export interface Order {
   workspaceId: string
@@ -109,7 +109,7 @@ function purchaseOf(
 ): Purchase {
   return {
     workspaceId,
-    purchaseId: purchaseIdOf(workspaceId, key),
+    purchaseId: derivedId('pur', workspaceId, key),
     status: 'open',
     tokens,
     amount: priceOf(tokens),
@@ -125,10 +125,4 @@ function purchaseOf(
     createdAt: now.toISOString(),
     updatedAt: now.toISOString(),
   }
-}
-
-/** 128 bits of a digest: the same for the same workspace and key, and telling nothing of either. */
-function purchaseIdOf(workspaceId: string, key: string): string {
-  const digest = createHash('sha256').update(`${workspaceId}\n${key}`).digest()
-  return `pur_${digest.subarray(0, 16).toString('base64url')}`
 }

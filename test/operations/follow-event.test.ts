@@ -1,9 +1,9 @@
 import type Stripe from 'stripe'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { Unavailable } from '../../shared/domain/refusal.ts'
 import { followEvent } from '../../shared/operations/follow-event.ts'
 import { eventTypes } from '../../shared/payments/events.ts'
-import type { Store } from '../../shared/store/dynamodb.ts'
+import { openStore, type Store } from '../../shared/store/dynamodb.ts'
 import { readPurchase, replacePurchase } from '../../shared/store/ledger.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
 import { everythingIn, expectBooksToBalance } from '../support/books.ts'
@@ -11,21 +11,30 @@ import { openOrder, type Sale, useUp } from '../support/shop.ts'
 import { listenForSignals } from '../support/signals.ts'
 import { openTestStore } from '../support/store.ts'
 import { openTestStripe, type TestStripe } from '../support/stripe.ts'
+import { cancelled, startWire, type Wire } from '../support/wire.ts'
 
 const now = new Date('2026-07-14T09:00:00Z')
 const signals = listenForSignals()
 
+let wire: Wire
 let store: Store
 let stripe: TestStripe
 beforeAll(async () => {
-  store = await openTestStore()
+  const direct = await openTestStore()
+  wire = await startWire(inject('dynamoDbEndpoint'))
+  process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
+  store = openStore(direct)
   stripe = await openTestStripe(() => now)
 })
 beforeEach(async () => {
+  wire.clear()
   signals.forget()
   await stripe.outage('none')
 })
-afterAll(() => stripe.stop())
+afterAll(async () => {
+  await stripe.stop()
+  await wire.stop()
+})
 
 const order = () => openOrder(store, stripe, now)
 const following = (event: Stripe.Event) => followEvent(store, stripe.account, event, now)
@@ -127,6 +136,20 @@ describe('an event of ours', () => {
     expect(await following(events[0]!)).toBe('settled')
     expect(await topUpsOf(sale)).toBe(0)
   })
+
+  it('waits while its workspace is too busy: that is an outage to whoever sent it', async () => {
+    const sale = await order()
+    await stripe.buyer(sale.session, 'pay')
+    wire.always('TransactWriteItems', cancelled('TransactionConflict', 'None', 'None'))
+    await expect(following(await newest())).rejects.toMatchObject({
+      name: 'Unavailable',
+      service: 'dynamodb',
+      cause: 'the purchase is too busy',
+    })
+    wire.clear()
+    expect(await following(await newest())).toBe('settled')
+    expect(await topUpsOf(sale)).toBe(1_000_000)
+  })
 })
 
 describe('an event that is not ours', () => {
@@ -149,7 +172,10 @@ describe('an event that is not ours', () => {
       success_url: 'https://app.example.com/',
     })
     const { paymentIntent } = await stripe.buyer(session.id, 'pay')
-    await changesNothing(await newest(), 'unknown')
+    const event = await newest()
+    await changesNothing(event, 'unknown')
+    const { id: eventId, type } = event
+    expect(signals.heard()).toEqual([{ signal: 'webhook_unknown', eventId, type }])
     await stripe.bank(paymentIntent, 'refund')
     await changesNothing(await newest(), 'unknown')
     expect(signals.names()).toEqual(['webhook_unknown', 'webhook_unknown'])
@@ -162,7 +188,9 @@ describe('an event that is not ours', () => {
     const session = stranger.data.object as Stripe.Checkout.Session
     session.metadata = { workspaceId: 'nobody', purchaseId: 'pur_unknown' }
     await changesNothing(stranger, 'unknown')
-    expect(signals.names()).toEqual(['webhook_unknown'])
+    // Its id finds it at Stripe; what it names may be anything, and is kept out of the log.
+    const { id: eventId, type } = stranger
+    expect(signals.heard()).toEqual([{ signal: 'webhook_unknown', eventId, type }])
   })
 
   it('about a payment Stripe does not know is counted, and changes nothing', async () => {

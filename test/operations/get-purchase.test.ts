@@ -72,6 +72,14 @@ describe('looking at a purchase', () => {
     expect(await looking(sale, 2_000)).toMatchObject({ status: 'paid' })
   })
 
+  it('hides no bug: only an outage is answered with what we know', async () => {
+    const sale = await order()
+    await stripe.buyer(sale.session, 'pay')
+    wire.next('TransactWriteItems', failing('ValidationException'))
+    await expect(looking(sale)).rejects.toMatchObject({ name: 'ValidationException' })
+    expect(signals.heard()).toEqual([])
+  })
+
   it('waits its turn where a settlement is writing the purchase at this moment', async () => {
     const sale = await order()
     wire.next('UpdateItem', failing('TransactionConflictException'))

@@ -1,23 +1,52 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { changePlan } from '../../shared/operations/change-plan.ts'
 import { closeHold } from '../../shared/operations/close-hold.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { extendHold } from '../../shared/operations/extend-hold.ts'
 import { openHold } from '../../shared/operations/open-hold.ts'
-import type { Store } from '../../shared/store/dynamodb.ts'
+import { openStore, type Store } from '../../shared/store/dynamodb.ts'
 import { listOpenHolds, readForDisplay } from '../../shared/store/holds.ts'
 import { readEntry } from '../../shared/store/ledger.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
-import { openTestStore } from '../support/store.ts'
+import { entriesOf, expectBooksToBalance } from '../support/books.ts'
+import { addWorkspace, openTestStore } from '../support/store.ts'
+import { behind, cancelled, type Step, startWire, type Wire } from '../support/wire.ts'
 
 const july = new Date('2026-07-14T09:00:00Z')
 const later = (seconds: number) => new Date(july.getTime() + seconds * 1_000)
 const august = new Date('2026-08-01T00:00:10Z')
 
+let wire: Wire
+/** Reaches DynamoDB Local through the wire. */
 let store: Store
+/** Reaches it directly, for what happens beside the tested call. */
+let beside: Store
 beforeAll(async () => {
-  store = await openTestStore()
+  beside = await openTestStore()
+  await readWorkspace(beside, 'nobody')
+  wire = await startWire(inject('dynamoDbEndpoint'))
+  process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
+  store = openStore(beside)
 })
+beforeEach(() => wire.clear())
+afterAll(() => wire.stop())
+
+const sent = (name: string) => wire.sent.filter(({ operation }) => operation === name)
+
+/** A transaction cancelled for something beside the workspace and the entry, which are not named. */
+const stale = cancelled('None', 'None', 'ConditionalCheckFailed')
+
+/** DynamoDB need not name the reasons after the first. */
+const namingOneReason: Step = async (forward) => {
+  const answer = await forward()
+  if (!answer || answer.status === 200) return answer
+  const { CancellationReasons, ...error } = JSON.parse(answer.body)
+  const reasons = CancellationReasons.map((reason: object, at: number) =>
+    at === 0 ? reason : { Code: 'None' },
+  )
+  return { ...answer, body: JSON.stringify({ ...error, CancellationReasons: reasons }) }
+}
 
 let made = 0
 /** A Starter workspace with its 100,000 tokens. */
@@ -82,6 +111,38 @@ describe('opening a hold', () => {
   })
 })
 
+describe('opening a hold while it is closed, or cannot be', () => {
+  it('is a replay, or a reused key, whichever reason DynamoDB names', async () => {
+    const id = await workspace()
+    const holdId = await opened(id, 'k', 500)
+    await release(id, holdId)
+    await consume(id, 'u', 100_000)
+    wire.next('TransactWriteItems', namingOneReason)
+    expect(await hold(id, 'k', 500)).toMatchObject({
+      hold: { holdId, tokens: 500, heldUntil: july.toISOString() },
+      replayed: true,
+      workspace: { balance: 0 },
+    })
+    wire.next('TransactWriteItems', namingOneReason)
+    expect(await hold(id, 'k', 501)).toEqual({ refused: 'idempotency_key_reused' })
+    expect(await hold(id, 'k', 501)).toEqual({ refused: 'idempotency_key_reused' })
+  })
+
+  it('is refused where the workspace has as many as it may, or does not exist', async () => {
+    const workspaceId = `full-${randomUUID()}`
+    await addWorkspace(store, { workspaceId, held: 1_000, holds: 1_000, balance: 1_999_000 })
+    expect(await hold(workspaceId, 'k', 5)).toMatchObject({ refused: 'holds_limit' })
+    expect(await hold('nobody', 'k', 5)).toEqual({ refused: 'workspace_not_found' })
+  })
+
+  it('is busy where something stood in its way that is not there any more', async () => {
+    const id = await workspace()
+    wire.next('TransactWriteItems', stale)
+    expect(await hold(id, 'k', 500)).toEqual({ refused: 'busy' })
+    expect(await readWorkspace(store, id)).toMatchObject({ balance: 100_000, held: 0 })
+  })
+})
+
 describe('settling a hold', () => {
   it('charges what was used and returns the rest', async () => {
     const id = await workspace()
@@ -112,6 +173,57 @@ describe('settling a hold', () => {
     expect(await readWorkspace(store, id)).toMatchObject({ balance: 96_000, held: 0, holds: 0 })
   })
 
+  it('of nothing is not a release, nor a release a settling of nothing', async () => {
+    const id = await workspace()
+    const [settled, released] = [await opened(id, 'a', 10), await opened(id, 'b', 10)]
+    await settle(id, settled, 0)
+    await release(id, released)
+    expect(await release(id, settled)).toEqual({ refused: 'hold_closed' })
+    expect(await settle(id, released, 0)).toEqual({ refused: 'hold_closed' })
+  })
+
+  it('looks again where the hold changed in between, and gives up after four looks', async () => {
+    const id = await workspace()
+    const holdId = await opened(id, 'k', 10_000)
+    wire.clear()
+    wire.next('TransactWriteItems', stale, stale, stale)
+    expect(await settle(id, holdId, 4_000)).toMatchObject({ entry: { charged: 4_000 } })
+
+    const other = await opened(id, 'other', 10_000)
+    wire.clear()
+    wire.always('TransactWriteItems', stale)
+    expect(await settle(id, other, 4_000)).toEqual({ refused: 'busy' })
+    expect(sent('TransactWriteItems')).toHaveLength(4)
+    await expectBooksToBalance(beside, id)
+  })
+
+  it('in a workspace too busy for it is given up with that, and not begun anew', async () => {
+    const id = await workspace()
+    const holdId = await opened(id, 'k', 10_000)
+    wire.clear()
+    wire.always('TransactWriteItems', cancelled('TransactionConflict', 'None', 'None'))
+    expect(await settle(id, holdId, 4_000)).toEqual({ refused: 'busy' })
+    expect(sent('TransactWriteItems')).toHaveLength(12)
+  })
+
+  it('that meets the hold’s expiry on its way is charged all the same', async () => {
+    const id = await workspace()
+    const holdId = await opened(id, 'k', 70_000, 5)
+    const expiry = () =>
+      consumeTokens(
+        beside,
+        { workspaceId: id, key: 'u', tokens: 60_000, onShortfall: 'refuse' },
+        later(6),
+      )
+    // Its own clock is a little behind.
+    wire.next('TransactWriteItems', behind(expiry))
+    expect(await settle(id, holdId, 30_000, later(4))).toMatchObject({
+      entry: { entryId: `late#${holdId}`, charged: 30_000, returned: 0 },
+      workspace: { balance: 10_000, held: 0 },
+    })
+    await expectBooksToBalance(beside, id)
+  })
+
   it('is refused for a hold that does not exist', async () => {
     expect(await settle(await workspace(), 'hold_nobody', 1)).toEqual({ refused: 'hold_not_found' })
   })
@@ -131,7 +243,102 @@ describe('releasing a hold', () => {
   })
 })
 
+describe('extending a hold', () => {
+  const extend = (workspaceId: string, holdId: string, key: string, now = july) =>
+    extendHold(store, { workspaceId, holdId, key, ttlSeconds: 300 }, now)
+
+  it('is found again by its key after the hold was closed; another is refused', async () => {
+    const id = await workspace()
+    const [holdId, other] = [await opened(id, 'k', 500), await opened(id, 'other', 500)]
+    await extend(id, holdId, 'x')
+    await extend(id, other, 'y')
+    await release(id, holdId)
+    expect(await extend(id, holdId, 'x')).toMatchObject({
+      entry: { holdId, heldUntil: later(300).toISOString() },
+      replayed: true,
+      workspace: { workspaceId: id, balance: 99_500 },
+    })
+    expect(await extend(id, holdId, 'new')).toEqual({ refused: 'hold_closed' })
+    expect(await extend(id, holdId, 'y')).toEqual({ refused: 'hold_closed' })
+    expect(await extend(id, 'hold_nobody', 'x')).toEqual({ refused: 'hold_not_found' })
+  })
+
+  it('looks again where another extended it in between, and gives up after four looks', async () => {
+    const id = await workspace()
+    const holdId = await opened(id, 'k', 500)
+    wire.clear()
+    const longer = { workspaceId: id, holdId, key: 'longer', ttlSeconds: 600 }
+    wire.next(
+      'TransactWriteItems',
+      behind(() => extendHold(beside, longer, july)),
+    )
+    // Never shorter than what the other was promised.
+    expect(await extend(id, holdId, 'x')).toMatchObject({
+      entry: { heldUntil: later(600).toISOString() },
+      replayed: false,
+      workspace: { held: 500 },
+    })
+    wire.clear()
+    wire.always('TransactWriteItems', stale)
+    expect(await extend(id, holdId, 'z')).toEqual({ refused: 'busy' })
+    expect(sent('TransactWriteItems')).toHaveLength(4)
+  })
+
+  it('is refused once the month is over, and under a key that extended otherwise', async () => {
+    const id = await workspace()
+    const holdId = await opened(id, 'k', 500)
+    await extend(id, holdId, 'x')
+    const other = { workspaceId: id, holdId, key: 'x', ttlSeconds: 301 }
+    expect(await extendHold(store, other, july)).toEqual({ refused: 'idempotency_key_reused' })
+    expect(await extend(id, holdId, 'y', august)).toEqual({ refused: 'hold_closed' })
+  })
+})
+
 describe('an expired hold', () => {
+  it('is returned by any movement that finds it, though the balance was enough', async () => {
+    const id = await workspace()
+    await opened(id, 'k', 70_000, 5)
+    expect(await consume(id, 'u', 1_000, later(6))).toMatchObject({
+      workspace: { balance: 99_000, held: 0, holds: 0 },
+    })
+    expect(await readWorkspace(store, id)).toMatchObject({ balance: 99_000, held: 0, holds: 0 })
+  })
+
+  it('is released already', async () => {
+    const id = await workspace()
+    const holdId = await opened(id, 'k', 70_000, 5)
+    await consume(id, 'u', 1_000, later(6))
+    expect(await release(id, holdId, later(7))).toMatchObject({
+      entry: { outcome: 'expired', entryId: `hold#${holdId}` },
+      replayed: true,
+    })
+    const ids = (await entriesOf(store, id)).map(({ entryId }) => entryId)
+    expect(ids).not.toContain(`late#${holdId}`)
+  })
+
+  it('is looked for again when the first of those left may expire, and not sooner', async () => {
+    const id = await workspace()
+    const soon = await opened(id, 'soon', 10, 5)
+    // Whatever order their ids come in, the earliest counts.
+    const ends = [60, 20, 40, 30, 50]
+    for (const seconds of ends) await opened(id, `h${seconds}`, 1_000, seconds)
+    await release(id, soon)
+    expect(await readWorkspace(store, id)).toMatchObject({
+      holdsExpireFrom: later(5).toISOString(),
+    })
+
+    wire.clear()
+    expect(await consume(id, 'u', 95_001, later(6))).toMatchObject({
+      refused: 'insufficient_tokens',
+      workspace: { balance: 95_000, held: 5_000 },
+    })
+    // One try: the look found nothing to return, and so the workspace is as it was seen.
+    expect(sent('TransactWriteItems')).toHaveLength(1)
+    expect(await readWorkspace(store, id)).toMatchObject({
+      holdsExpireFrom: later(20).toISOString(),
+    })
+  })
+
   it('is shown as returned without a write', async () => {
     const id = await workspace()
     await opened(id, 'k', 70_000, 5)

@@ -1,15 +1,16 @@
-import { PutCommand } from '@aws-sdk/lib-dynamodb'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { BatchWriteCommand, PutCommand } from '@aws-sdk/lib-dynamodb'
+import { beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest'
 import type { Workspace } from '../../shared/domain/workspace.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { resetWorkspaces, type Sweep } from '../../shared/operations/reset-workspaces.ts'
-import type { Store } from '../../shared/store/dynamodb.ts'
+import { openStore, type Store } from '../../shared/store/dynamodb.ts'
 import { readEntry } from '../../shared/store/ledger.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
 import { entriesOf, everythingIn, expectBooksToBalance } from '../support/books.ts'
 import { openWorkspace, useUp } from '../support/shop.ts'
 import { listenForSignals } from '../support/signals.ts'
 import { addWorkspace, openTestStore, workspaceWith } from '../support/store.ts'
+import { behind, cancelled, startWire, type Wire } from '../support/wire.ts'
 
 const july = new Date('2026-07-14T09:00:00Z')
 const segments = 8
@@ -171,5 +172,101 @@ describe('the monthly sweep', () => {
     const startedAt = performance.now()
     expect(await sweeping({ pacePerSecond: 6 })).toMatchObject({ rolledOver: 9 })
     expect(performance.now() - startedAt).toBeGreaterThan(1_000)
+  })
+
+  it('has its time when just the reserve is left, and stops within the page when less is', async () => {
+    await many(3)
+    const exactly = { pacePerSecond: 2, timeLeftMs: () => 30_000 }
+    expect(await sweeping(exactly)).toMatchObject({ rolledOver: 3, startAfter: undefined })
+  })
+
+  it('looks at its time after each page too, also where nobody is behind', async () => {
+    const ids = Array.from({ length: 525 }, (_, n) => `c${n}`)
+    for (let start = 0; start < ids.length; start += 25) {
+      const requests = ids.slice(start, start + 25).map((workspaceId) => ({
+        PutRequest: { Item: workspaceWith({ workspaceId, period: '2026-08' }) },
+      }))
+      await store.client.send(
+        new BatchWriteCommand({ RequestItems: { [store.workspacesTable]: requests } }),
+      )
+    }
+    const { startAfter } = await sweeping({ timeLeftMs: () => 29_999 })
+    expect(ids).toContain(startAfter)
+    expect(await sweeping({ timeLeftMs: () => 30_000 })).toMatchObject({ startAfter: undefined })
+    expect(await sweeping({ startAfter, timeLeftMs: () => 29_999 })).toMatchObject({
+      startAfter: undefined,
+    })
+  })
+})
+
+describe('a workspace in the sweep', () => {
+  let wire: Wire
+  /** Reaches DynamoDB Local directly, for what happens beside the sweep. */
+  let beside: Store
+  beforeEach(async () => {
+    beside = store
+    await readWorkspace(beside, 'nobody')
+    wire = await startWire(inject('dynamoDbEndpoint'))
+    onTestFinished(() => wire.stop())
+    process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
+    store = openStore(beside)
+    await readWorkspace(store, 'nobody')
+    wire.clear()
+  })
+
+  const sent = () => wire.sent.map(({ operation }) => operation)
+  const useBeside = (workspaceId: string) => useUp(beside, { workspaceId }, 1_000, july)
+
+  it('costs one transaction and no read; where the run stopped is the last it sent', async () => {
+    await many(4)
+    wire.clear()
+    const { startAfter } = await sweeping({ pacePerSecond: 3, timeLeftMs: () => 0 })
+    const resets = wire.sent.filter(({ operation }) => operation === 'TransactWriteItems')
+    expect(sent()).toEqual(['Scan', ...Array.from({ length: 3 }, () => 'TransactWriteItems')])
+    const last = resets.at(-1)!.body as { TransactItems: [{ Update: { Key: object } }] }
+    expect(last.TransactItems[0].Update.Key).toEqual({ workspaceId: { S: startAfter } })
+  })
+
+  it('that other writes conflict with is tried again, after a while', async () => {
+    const workspaceId = await openWorkspace(beside, july)
+    const conflict = cancelled('TransactionConflict', 'None')
+    wire.next('TransactWriteItems', conflict, conflict)
+    expect(await sweeping()).toEqual({ rolledOver: 1, failed: 0, startAfter: undefined })
+    expect(sent()).toEqual(['Scan', ...Array.from({ length: 3 }, () => 'TransactWriteItems')])
+    await expectBooksToBalance(beside, workspaceId)
+  })
+
+  it('that is used between the look and the write is reset from what it then is', async () => {
+    const workspaceId = await openWorkspace(beside, july)
+    wire.next(
+      'TransactWriteItems',
+      behind(() => useBeside(workspaceId)),
+    )
+    expect(await sweeping()).toEqual({ rolledOver: 1, failed: 0, startAfter: undefined })
+    // The write that failed brought back what it is now, so no further read is made.
+    expect(sent()).toEqual(['Scan', 'TransactWriteItems', 'TransactWriteItems'])
+    expect(await readWorkspace(beside, workspaceId)).toMatchObject({ period: '2026-08' })
+    expect(await readEntry(beside, workspaceId, 'reset#2026-08')).toMatchObject({
+      closed: { used: 1_000 },
+    })
+    await expectBooksToBalance(beside, workspaceId)
+  })
+
+  it('that is used before every write is left to its next movement after five, and said to be', async () => {
+    const workspaceId = await openWorkspace(beside, july)
+    wire.always(
+      'TransactWriteItems',
+      behind(() => useBeside(workspaceId)),
+    )
+    expect(await sweeping()).toEqual({ rolledOver: 0, failed: 1, startAfter: undefined })
+    expect(wire.sent.filter(({ operation }) => operation === 'TransactWriteItems')).toHaveLength(5)
+    expect(signals.heard()).toEqual([
+      {
+        signal: 'reset_item_failed',
+        workspaceId,
+        cause: 'Error: other writes kept coming between',
+      },
+    ])
+    expect(await readWorkspace(beside, workspaceId)).toMatchObject({ period: '2026-07' })
   })
 })

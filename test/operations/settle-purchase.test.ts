@@ -1,6 +1,8 @@
+import { DeleteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import type { Purchase } from '../../shared/domain/purchase.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
+import { topUpsMax } from '../../shared/domain/workspace.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { settlePurchase } from '../../shared/operations/settle-purchase.ts'
 import { openStore, type Store } from '../../shared/store/dynamodb.ts'
@@ -11,7 +13,7 @@ import { openOrder, openWorkspace, type Sale, useUp } from '../support/shop.ts'
 import { listenForSignals } from '../support/signals.ts'
 import { openTestStore } from '../support/store.ts'
 import { openTestStripe, type TestStripe } from '../support/stripe.ts'
-import { behind, cancelled, lostResponse, startWire, type Wire } from '../support/wire.ts'
+import { behind, cancelled, failing, lostResponse, startWire, type Wire } from '../support/wire.ts'
 
 const now = new Date('2026-07-14T09:00:00Z')
 const signals = listenForSignals()
@@ -64,6 +66,12 @@ async function paidOrder(over?: { workspaceId?: string; tokens?: number }) {
 
 const paymentsOf = async ({ workspaceId }: Sale) =>
   (await entriesOf(store, workspaceId)).filter((entry) => entry.type === 'payment')
+
+async function edit({ workspaceId, purchaseId }: Sale, over: Partial<Purchase>) {
+  const stored = (await readPurchase(store, workspaceId, purchaseId))!
+  const purchase = { ...stored, ...over, version: stored.version + 1 }
+  await replacePurchase(store, { purchase, replacesVersion: stored.version })
+}
 
 describe('a checkout', () => {
   it('that is still open changes nothing', async () => {
@@ -191,6 +199,65 @@ describe('a payment', () => {
     }
     await stripe.outage('none')
     expect(await settled(sale)).toMatchObject({ topUps: 1_000_000 })
+  })
+})
+
+describe('a purchase that cannot be settled', () => {
+  it('because others keep changing it is given up after eight looks', async () => {
+    const sale = await order()
+    await stripe.buyer(sale.session, 'pay-later')
+    wire.clear()
+    wire.always('PutItem', failing('ConditionalCheckFailedException'))
+    expect(await settling(sale)).toEqual({ refused: 'busy' })
+    expect(wire.sent.filter(({ operation }) => operation === 'GetItem')).toHaveLength(8)
+    wire.clear()
+    wire.next(
+      'PutItem',
+      ...Array.from({ length: 6 }, () => failing('ConditionalCheckFailedException')),
+    )
+    expect(await settled(sale)).toMatchObject({ status: 'processing' })
+  })
+
+  it('because the workspace could not count it is a bug to be told of, not an outage', async () => {
+    const sale = await order()
+    await stripe.buyer(sale.session, 'pay')
+    await store.client.send(
+      new UpdateCommand({
+        TableName: store.workspacesTable,
+        Key: { workspaceId: sale.workspaceId },
+        UpdateExpression: 'SET topUps = :max',
+        ExpressionAttributeValues: { ':max': topUpsMax },
+      }),
+    )
+    await expect(settling(sale)).rejects.toThrow(
+      new Error(`purchase ${sale.purchaseId} could not be settled: top_ups_limit`),
+    )
+    expect(await paymentsOf(sale)).toEqual([])
+  })
+
+  it('because Stripe does not know its session contradicts it, and writes nothing', async () => {
+    const sale = await order()
+    await edit(sale, { sessionId: 'cs_unknown' })
+    const before = await everythingIn(store)
+    expect(await settling(sale)).toMatchObject({
+      mismatch: 'session',
+      purchase: { status: 'open' },
+    })
+    expect(await everythingIn(store)).toEqual(before)
+  })
+
+  it('because its workspace is gone says so', async () => {
+    const sale = await order()
+    await stripe.buyer(sale.session, 'pay')
+    await store.client.send(
+      new DeleteCommand({
+        TableName: store.workspacesTable,
+        Key: { workspaceId: sale.workspaceId },
+      }),
+    )
+    await expect(settling(sale)).rejects.toThrow(
+      new Error(`the workspace of purchase ${sale.purchaseId} is gone`),
+    )
   })
 })
 
@@ -369,13 +436,9 @@ describe('a payment that is not what was ordered', () => {
     const sale = await order()
     await edit(sale, { sessionId: undefined })
     const before = await everythingIn(store)
-    expect(await settling(sale)).toMatchObject({ purchase: { status: 'open' } })
+    expect(await settling(sale)).toEqual({
+      purchase: await readPurchase(store, sale.workspaceId, sale.purchaseId),
+    })
     expect(await everythingIn(store)).toEqual(before)
   })
-
-  async function edit(sale: Sale, over: Partial<Purchase>) {
-    const stored = (await readPurchase(store, sale.workspaceId, sale.purchaseId))!
-    const purchase = { ...stored, ...over, version: stored.version + 1 }
-    await replacePurchase(store, { purchase, replacesVersion: stored.version })
-  }
 })

@@ -1,25 +1,36 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import type { Purchase } from '../../shared/domain/purchase.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
 import type { Workspace } from '../../shared/domain/workspace.ts'
 import { type Order, startPurchase } from '../../shared/operations/start-purchase.ts'
-import type { Store } from '../../shared/store/dynamodb.ts'
+import { openStore, type Store } from '../../shared/store/dynamodb.ts'
 import { replacePurchase } from '../../shared/store/ledger.ts'
 import { entriesOf, everythingIn } from '../support/books.ts'
 import { addWorkspace, openTestStore } from '../support/store.ts'
 import { openTestStripe, type TestStripe } from '../support/stripe.ts'
+import { failing, startWire, type Wire } from '../support/wire.ts'
 
 const now = new Date('2026-07-14T09:00:00Z')
 const returnUrl = 'https://app.example.com/usage?tab=tokens'
 
+let wire: Wire
 let store: Store
 let stripe: TestStripe
 beforeAll(async () => {
-  store = await openTestStore()
+  const direct = await openTestStore()
+  wire = await startWire(inject('dynamoDbEndpoint'))
+  process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
+  store = openStore(direct)
   stripe = await openTestStripe(() => now)
 })
-beforeEach(() => stripe.outage('none'))
-afterAll(() => stripe.stop())
+beforeEach(async () => {
+  wire.clear()
+  await stripe.outage('none')
+})
+afterAll(async () => {
+  await stripe.stop()
+  await wire.stop()
+})
 
 let made = 0
 const workspace = async (over: Partial<Workspace> = {}) => {
@@ -169,6 +180,20 @@ describe('who may not order', () => {
     },
   )
 
+  it('may not find what somebody else ordered under the key either; who ordered it finds it', async () => {
+    const workspaceId = await workspace()
+    const { purchase } = await ordered(workspaceId)
+    expect(await ordering(workspaceId, { role: 'member' })).toMatchObject({
+      refused: 'admin_required',
+    })
+    // Its plan has changed since.
+    await addWorkspace(store, { workspaceId, plan: 'enterprise' })
+    expect(await ordering(workspaceId)).toEqual({ purchase, replayed: true })
+    expect(await ordering(workspaceId, { key: 'order-2' })).toMatchObject({
+      refused: 'contact_account_representative',
+    })
+  })
+
   it('is told of a workspace that does not exist, or is full', async () => {
     expect(await ordering('nobody')).toEqual({ refused: 'workspace_not_found' })
     const full = await workspace({ topUps: 10 ** 15 - 1_999_999 })
@@ -230,7 +255,10 @@ describe('while Stripe is out', () => {
   it('an answer of 5xx, which Stripe would repeat for the key, raises the attempt', async () => {
     const workspaceId = await workspace()
     await stripe.outage('error')
-    await expect(ordering(workspaceId)).rejects.toBeInstanceOf(Unavailable)
+    await expect(ordering(workspaceId)).rejects.toMatchObject({
+      name: 'Unavailable',
+      service: 'stripe',
+    })
     await expect(ordering(workspaceId)).rejects.toBeInstanceOf(Unavailable)
     await stripe.outage('none')
     const { purchase } = await ordered(workspaceId)
@@ -249,5 +277,19 @@ describe('while Stripe is out', () => {
     await replacePurchase(store, { purchase, replacesVersion: 1 })
     await ordered(workspaceId)
     expect(await sessionsOf(workspaceId)).toMatchObject([{ amount_subtotal: 400 }])
+  })
+})
+
+describe('an order that others keep changing', () => {
+  it('is given up after five looks, and finished by the next call with one session', async () => {
+    const workspaceId = await workspace()
+    wire.next('PutItem', (forward) => forward())
+    wire.always('PutItem', failing('ConditionalCheckFailedException'))
+    expect(await ordering(workspaceId)).toEqual({ refused: 'busy' })
+    // The workspace, and five times the purchase.
+    expect(wire.sent.filter(({ operation }) => operation === 'GetItem')).toHaveLength(6)
+    wire.clear()
+    const { purchase } = await ordered(workspaceId)
+    expect(await sessionsOf(workspaceId)).toMatchObject([{ id: purchase.sessionId }])
   })
 })

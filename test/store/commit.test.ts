@@ -1,11 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import { QueryCommand } from '@aws-sdk/lib-dynamodb'
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import {
+  afterAll,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  inject,
+  it,
+  onTestFinished,
+  vi,
+} from 'vitest'
 import { changePlan, grant, type Use, use } from '../../shared/domain/movement.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { grantTokens } from '../../shared/operations/grant-tokens.ts'
-import { commit, rollOver } from '../../shared/store/commit.ts'
+import { backoff, commit, rollOver } from '../../shared/store/commit.ts'
 import { openStore, type Store } from '../../shared/store/dynamodb.ts'
 import { createPurchase, readEntry, writeEventsCursor } from '../../shared/store/ledger.ts'
 import { schema } from '../../shared/store/schema.ts'
@@ -45,6 +55,12 @@ beforeEach(() => wire.clear())
 afterAll(() => wire.stop())
 
 const transactions = () => wire.sent.filter(({ operation }) => operation === 'TransactWriteItems')
+
+/** The id of the entry that a transaction was to record. */
+function entryIdOf(body: Record<string, unknown>): string {
+  const [, { Put }] = body.TransactItems as [object, { Put: { Item: { entryId: { S: string } } } }]
+  return Put.Item.entryId.S
+}
 
 /** A workspace of 100,000 tokens. */
 async function starter(): Promise<string> {
@@ -271,7 +287,51 @@ describe('what DynamoDB may do under load', () => {
       decide: (moment, at) => use(request, moment, at),
     })
     expect(outcome).toEqual({ refused: 'busy' })
-    expect(transactions()).toHaveLength(12)
+    // From the picture it has: it need not ask in between what month the workspace is in.
+    const entries = transactions().map(({ body }) => entryIdOf(body))
+    expect(entries).toEqual(Array.from({ length: 12 }, () => 'reset#2026-08'))
+  })
+
+  it('a month that another use came before is opened from what the workspace then is, at once', async () => {
+    const workspaceId = await starter()
+    const seen = await readWorkspace(beside, workspaceId)
+    wire.next(
+      'TransactWriteItems',
+      behind(() => consumeBeside(workspaceId, { key: 'another' })),
+    )
+    const request: Use = { workspaceId, key: 'k', tokens: 1, onShortfall: 'refuse' }
+    await commit(store, {
+      workspaceId,
+      now: august,
+      seen,
+      decide: (moment, at) => use(request, moment, at),
+    })
+    const entries = transactions().map(({ body }) => entryIdOf(body))
+    expect(entries).toEqual(['reset#2026-08', 'reset#2026-08', 'use#k'])
+    await expectBooksToBalance(beside, workspaceId)
+  })
+
+  it('a cancellation for something that the movement does not have is `busy`, not a wrong answer', async () => {
+    const workspaceId = await starter()
+    wire.next('TransactWriteItems', cancelled('None', 'None', 'ConditionalCheckFailed'))
+    const request: Use = { workspaceId, key: 'k', tokens: 1, onShortfall: 'refuse' }
+    expect(await consumeTokens(store, request, july)).toEqual({ refused: 'busy' })
+  })
+
+  it('each wait may be twice as long as the one before, up to half a second', async () => {
+    const chance = vi.spyOn(Math, 'random').mockReturnValue(1)
+    onTestFinished(() => chance.mockRestore())
+    const waited = async (attempt: number) => {
+      const startedAt = performance.now()
+      await backoff(attempt)
+      return performance.now() - startedAt
+    }
+    const longest = await Promise.all([1, 2, 3, 12].map(waited))
+    // Timers may be late on a busy machine, and never early.
+    for (const [at, ms] of [40, 80, 160, 500].entries()) {
+      expect(longest[at]).toBeGreaterThan(ms - 2)
+      expect(longest[at]).toBeLessThan(ms + 1_000)
+    }
   })
 
   it('a cancellation for a reason we do not know is a bug, not a retry', async () => {
