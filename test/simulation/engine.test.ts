@@ -1,9 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
-import { ScanCommand } from '@aws-sdk/lib-dynamodb'
+import { PutCommand, QueryCommand, ScanCommand, TransactWriteCommand } from '@aws-sdk/lib-dynamodb'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, inject, it } from 'vitest'
+import type { Store } from '../../shared/store/dynamodb.ts'
 import { openTestStore } from '../support/store.ts'
-import { operationOf } from './dynamodb.ts'
+import { openSimulatedStore, operationOf, tableKeys } from './dynamodb.ts'
+import { Engine } from './engine.ts'
 import { type Item, plainItem } from './expressions.ts'
 import { historyOf } from './history.ts'
 import { failureOf } from './simulate.ts'
@@ -58,11 +60,57 @@ describe('the engine in memory', () => {
     120_000,
   )
 
+  it('goes on after the item it had got to, also where that is gone', async () => {
+    for (const forwards of [true, false]) {
+      const [ours, theirs] = await onBoth(async (client, TableName) => {
+        for (const entryId of ['a', 'b', 'c', 'd']) {
+          await client.send(new PutCommand({ TableName, Item: { workspaceId: 'w', entryId } }))
+        }
+        const page = (ExclusiveStartKey?: Record<string, unknown>) =>
+          client.send(
+            new QueryCommand({
+              TableName,
+              KeyConditionExpression: 'workspaceId = :workspaceId',
+              ExpressionAttributeValues: { ':workspaceId': 'w' },
+              ScanIndexForward: forwards,
+              Limit: 2,
+              ExclusiveStartKey,
+            }),
+          )
+        const { LastEvaluatedKey } = await page()
+        const Delete = { TableName, Key: LastEvaluatedKey! }
+        await client.send(new TransactWriteCommand({ TransactItems: [{ Delete }] }))
+        return (await page(LastEvaluatedKey)).Items
+      })
+      expect(ours).toEqual(theirs)
+      expect(ours).toHaveLength(2)
+    }
+  })
+
+  it('refuses a transaction that is about one item twice', async () => {
+    const [ours, theirs] = await onBoth(async (client, TableName) => {
+      const Delete = { TableName, Key: { workspaceId: 'w', entryId: 'a' } }
+      return client
+        .send(new TransactWriteCommand({ TransactItems: [{ Delete }, { Delete }] }))
+        .catch((error: Error) => [error.name, error.message])
+    })
+    expect(ours).toEqual(theirs)
+  })
+
   it('was asked every operation that the store has', () => {
     const operations = ['GetItem', 'PutItem', 'Query', 'Scan', 'TransactWriteItems', 'UpdateItem']
     expect([...asked].sort()).toEqual(operations)
   })
 })
+
+/** What the same calls come to on the engine and on DynamoDB Local. */
+async function onBoth<T>(act: (client: Store['client'], table: string) => Promise<T>) {
+  const theirs = await openTestStore()
+  const tables = { workspacesTable: 'workspaces', ledgerTable: 'ledger' }
+  const engine = new Engine({ tables: tableKeys(tables) })
+  const ours = openSimulatedStore({ engine, tables })
+  return [await act(ours.client, ours.ledgerTable), await act(theirs.client, theirs.ledgerTable)]
+}
 
 /** DynamoDB Local looks for one, and checks nothing of it. */
 const authorization =

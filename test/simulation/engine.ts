@@ -92,9 +92,10 @@ export class Engine {
     return items ? inOrder(items) : []
   }
 
-  /** All items of a table. */
+  /** All items of a table, in the order of their keys. */
   all(table: string): Item[] {
-    return [...this.#tables.get(table)!.values()].flatMap(inOrder)
+    const partitions = [...this.#tables.get(table)!].sort(([one], [other]) => byText(one, other))
+    return partitions.flatMap(([, items]) => inOrder(items))
   }
 
   /** What the conditions of a transaction come to now, one reason for each of its items. */
@@ -113,6 +114,13 @@ export class Engine {
       )
     }
     const planned = (TransactItems as Input[]).map((one) => this.#plan(one))
+    const places = planned.map(({ table, key }) => [table, ...this.#address(table, key)].join(' '))
+    if (new Set(places).size < places.length) {
+      throw new EngineError(
+        'ValidationException',
+        'Transaction request cannot include multiple operations on one item',
+      )
+    }
     if (planned.some(({ failed }) => failed)) {
       const CancellationReasons = planned.map(reasonOf)
       const codes = CancellationReasons.map(({ Code }) => Code).join(', ')
@@ -182,16 +190,16 @@ export class Engine {
     const { partitionKey, sortKey, indexes } = this.#options.tables[input.TableName]!
     const order: string = input.IndexName ? indexes![input.IndexName]!.sortKey : sortKey!
     const partition = partitionOf(input)
+    const place = (item: Item) => `${text(item[order])}\n${text(item[sortKey!])}`
+    const backwards = input.ScanIndexForward === false
     const items = this.partition(input.TableName, partition)
       .filter((item) => order in item && satisfies(item, input.KeyConditionExpression, input))
-      .sort((one, other) => byText(sortText(one), sortText(other)))
-    if (input.ScanIndexForward === false) items.reverse()
+      .sort((one, other) => byText(place(one), place(other)))
+    if (backwards) items.reverse()
     const keys = [partitionKey, sortKey!, ...(input.IndexName ? [order] : [])]
-    return this.#page(items, keys, input)
-
-    function sortText(item: Item): string {
-      return `${text(item[order])}\n${text(item[sortKey!])}`
-    }
+    return this.#page(items, keys, input, (item, from) =>
+      backwards ? place(item) < place(from) : place(item) > place(from),
+    )
   }
 
   #scan(input: Input, stale: boolean): object {
@@ -199,21 +207,33 @@ export class Engine {
     const items = this.all(input.TableName)
       .filter((item) => segmentOf(text(item[partitionKey]), input) === (input.Segment ?? 0))
       .map((item) => (stale ? this.#asBefore(input.TableName, item) : item))
-    return this.#page(items, sortKey ? [partitionKey, sortKey] : [partitionKey], input)
+    const place = (item: Item) => this.#address(input.TableName, item).join('\n')
+    return this.#page(
+      items,
+      sortKey ? [partitionKey, sortKey] : [partitionKey],
+      input,
+      (item, from) => place(item) > place(from),
+    )
   }
 
   #asBefore(table: string, item: Item): Item {
     return this.#previous.get([table, ...this.#address(table, item)].join(' ')) ?? item
   }
 
-  /** A page ends where its limit is reached, whether or not more follows, and the filter comes after that. */
-  #page(items: Item[], keys: string[], input: Input): object {
+  /**
+   * A page begins after its start key, whether or not that item is still there; it ends where its limit is
+   * reached, whether or not more follows; and the filter comes after that.
+   */
+  #page(
+    items: Item[],
+    keys: string[],
+    input: Input,
+    isAfter: (item: Item, from: Item) => boolean,
+  ): object {
     const from = input.ExclusiveStartKey as Item | undefined
-    const start = from
-      ? items.findIndex((item) => keys.every((key) => same(item, from, key))) + 1
-      : 0
+    const following = from ? items.filter((item) => isAfter(item, from)) : items
     const limit = Math.min(input.Limit ?? Infinity, this.#options.pageItemsMax ?? Infinity)
-    const looked = items.slice(start, start + limit)
+    const looked = following.slice(0, limit)
     const kept = looked.filter((item) => satisfies(item, input.FilterExpression, input))
     const last = looked.length === limit ? looked.at(-1) : undefined
     return {
@@ -275,10 +295,6 @@ function segmentOf(partition: string, { TotalSegments = 1 }: Input): number {
   let hash = 0
   for (const character of partition) hash = (hash * 31 + character.charCodeAt(0)) >>> 0
   return hash % TotalSegments
-}
-
-function same(one: Item, other: Item, key: string): boolean {
-  return text(one[key]) === text(other[key])
 }
 
 function text(value: Value | undefined): string {

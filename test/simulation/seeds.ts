@@ -1,8 +1,8 @@
 import type { Act, History, Step } from './history.ts'
 
 /**
- * Histories in which the simulator once found the service to be wrong, at their shortest. They stay as tests.
- * Each names the run that found it; a later change of the generator gives that seed another history.
+ * Histories in which the simulator once found the service, or itself, to be wrong, at their shortest. They stay
+ * as tests. Each names the run that found it; a later change of the generator gives that seed another history.
  */
 export const foundHistories: { was: string; seed: number; history: History }[] = [
   {
@@ -55,6 +55,23 @@ export const foundHistories: { was: string; seed: number; history: History }[] =
       calm({ do: 'wait', seconds: 45 }),
       { ...calm({ do: 'hold', at: 0, tokens: 1, ttlSeconds: 900 }), turns: 0 },
       { ...calm({ do: 'hold', at: 0, tokens: 1_000_000, ttlSeconds: 1 }), luck: 1 },
+    ],
+  },
+  {
+    was: 'a hold returned twice in one movement: a mistake of the engine in memory, whose listing began anew',
+    seed: 20261124,
+    history: [
+      { ...calm({ do: 'grant', at: 1, tokens: 2662822 }), luck: 4294967269 },
+      { ...calm({ do: 'grant', at: 0, tokens: 400000 }), luck: 2153166756 },
+      { ...calm({ do: 'hold', at: 0, tokens: 1, ttlSeconds: 60 }), luck: 52718 },
+      { ...calm({ do: 'extend hold', hold: 0, ttlSeconds: 60 }), luck: 52719 },
+      { ...calm({ do: 'hold', at: 0, tokens: 100001, ttlSeconds: 1 }), luck: 20 },
+      { ...calm({ do: 'consume', at: 1, tokens: 17, drain: false }), luck: 27809082 },
+      { ...calm({ do: 'hold', at: 0, tokens: 149998, ttlSeconds: 1 }, -100), luck: 1534580466 },
+      { ...calm({ do: 'buy', at: 0, steps: 2 }), luck: 3556659014 },
+      { ...calm({ do: 'again', earlier: 997 }), luck: 1184296966, turns: 0 },
+      { ...calm({ do: 'settle hold', hold: 214, tenths: 5 }), luck: 2328077130, turns: 3 },
+      { ...calm({ do: 'buyer', purchase: 915, action: 'pay' }), luck: 2 },
     ],
   },
 ]
