@@ -12,10 +12,9 @@ import {
   returnExpired,
   withExpiredReturned,
 } from '../../shared/domain/hold.ts'
-import { type Movement, momentOf } from '../../shared/domain/movement.ts'
-import { isRefusal, type Refusal } from '../../shared/domain/refusal.ts'
+import { momentOf } from '../../shared/domain/movement.ts'
 import { holdsExpiredBy, usedOf } from '../../shared/domain/workspace.ts'
-import { apply } from '../support/apply.ts'
+import { allowed, apply } from '../support/apply.ts'
 import { workspaceWith } from '../support/store.ts'
 
 const now = new Date('2026-07-14T09:00:00.000Z')
@@ -58,11 +57,6 @@ const holding = (over: Parameters<typeof workspaceWith>[0] = {}) =>
     holdsExpireFrom: inTenMinutes,
     ...over,
   })
-
-function allowed<M extends Movement>(outcome: M | Refusal): M {
-  if (isRefusal(outcome)) throw new Error(outcome.refused)
-  return outcome
-}
 
 describe('opening a hold', () => {
   it('moves tokens from the balance into what is held, and uses none', () => {

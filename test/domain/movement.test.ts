@@ -1,17 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import {
-  changePlan,
-  grant,
-  type Movement,
-  momentOf,
-  reset,
-  settle,
-  use,
-} from '../../shared/domain/movement.ts'
+import { changePlan, grant, momentOf, reset, settle, use } from '../../shared/domain/movement.ts'
 import { standingOf } from '../../shared/domain/purchase.ts'
-import { isRefusal, type Refusal, Unavailable } from '../../shared/domain/refusal.ts'
+import { isRefusal, Unavailable } from '../../shared/domain/refusal.ts'
 import { topUpsMax } from '../../shared/domain/workspace.ts'
-import { apply } from '../support/apply.ts'
+import { allowed, apply } from '../support/apply.ts'
 import { factsWith, purchaseWith } from '../support/purchase.ts'
 import { workspaceWith } from '../support/store.ts'
 
@@ -22,11 +14,6 @@ import { workspaceWith } from '../support/store.ts'
 const now = new Date('2026-07-14T09:00:00.000Z')
 const moment = momentOf(now)
 const recorded = { workspaceId: 'acme', at: '2026-07-14T09:00:00.000Z', period: '2026-07' }
-
-function allowed<M extends Movement>(outcome: M | Refusal): M {
-  if (isRefusal(outcome)) throw new Error(outcome.refused)
-  return outcome
-}
 
 describe('the moment of a movement', () => {
   it('is the clock’s, to the millisecond', () => {

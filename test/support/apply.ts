@@ -1,4 +1,5 @@
 import type { Movement } from '../../shared/domain/movement.ts'
+import { isRefusal, type Refusal } from '../../shared/domain/refusal.ts'
 import type { Workspace } from '../../shared/domain/workspace.ts'
 
 /**
@@ -32,4 +33,10 @@ export function apply(workspace: Workspace | undefined, movement: Movement): Wor
     if (after[field] === undefined) delete after[field]
   }
   return after
+}
+
+/** The movement, where the rules allow one; an error otherwise. */
+export function allowed<M extends Movement>(outcome: M | Refusal): M {
+  if (isRefusal(outcome)) throw new Error(outcome.refused)
+  return outcome
 }
