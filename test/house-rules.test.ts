@@ -129,12 +129,12 @@ describe('every file is used', () => {
   const scripts: Record<string, string> = JSON.parse(read('package.json')).scripts
   const commands = [...Object.values(scripts), JSON.parse(read('cdk.json')).app].join('\n')
   const entries = [
-    ...commands.matchAll(/\bnode (\S+\.ts)/g).map(([, file]) => file!),
-    // What an adopter imports, and what the test runner starts.
+    ...commands.matchAll(/\b(?:node|stryker run) (\S+\.ts)/g).map(([, file]) => file!),
+    // What an adopter imports, and what the test runners start.
     'infra/token-top-up.ts',
-    ...read('vitest.config.ts')
-      .matchAll(/'(test\/support\/[^']+\.ts)'/g)
-      .map(([, file]) => file!),
+    ...['vitest.config.ts', 'test/mutation/stryker.config.ts'].flatMap((config) =>
+      [...read(config).matchAll(/'(test\/[^'*]+\.ts)'/g)].map(([, file]) => file!),
+    ),
     ...typescriptIn('functions'),
     ...typescriptIn('test').filter((file) => file.endsWith('.test.ts')),
   ]
