@@ -94,6 +94,7 @@ describe('opening a hold', () => {
   it('happens once for a key, also after the hold was closed', async () => {
     const id = await workspace()
     const holdId = await opened(id, 'k', 500)
+    expect(holdId).toMatch(/^hold_[\w-]{22}$/)
     expect(await hold(id, 'k', 500)).toMatchObject({ hold: { holdId }, replayed: true })
     expect(await hold(id, 'k', 501)).toEqual({ refused: 'idempotency_key_reused' })
     await settle(id, holdId, 100)

@@ -83,7 +83,9 @@ describe('ordering tokens', () => {
       currency: 'usd',
       livemode: false,
       attempt: 1,
+      version: 2,
     })
+    expect(purchase.purchaseId).toMatch(/^pur_[\w-]{22}$/)
     const session = await stripe.account.client.checkout.sessions.retrieve(purchase.sessionId!, {
       expand: ['line_items'],
     })
@@ -199,6 +201,8 @@ describe('who may not order', () => {
     const full = await workspace({ topUps: 10 ** 15 - 1_999_999 })
     expect(await ordering(full)).toMatchObject({ refused: 'top_ups_limit' })
     expect(await sessionsOf(full)).toEqual([])
+    const room = await workspace({ topUps: 10 ** 15 - 2_000_000 })
+    expect(await ordering(room)).toMatchObject({ replayed: false })
   })
 })
 
