@@ -75,10 +75,10 @@ export async function fuzz(
     else violated(`a write to ${workspaceId} that no request was about: ${JSON.stringify(write)}`)
   })
 
-  const work = async (lane: Lane, queue: Iterator<Shot>) => {
-    for (let next = queue.next(); !next.done; next = queue.next()) {
+  const work = async (lane: Lane, itsShots: Shot[]) => {
+    for (const generated of itsShots) {
       if (report.violations.length >= violationsMax) return
-      const shot = resolved(next.value, lane, target)
+      const shot = resolved(generated, lane, target)
       lane.inFlight = { about: aboutOf(shot), writes: [] }
       const answer = await send(agent, stack.url, shot)
       const { writes } = lane.inFlight
@@ -97,8 +97,10 @@ export async function fuzz(
         await target.moveClock('2026-08-01T00:00:00Z')
       // Tokens last an hour of the stack's clock.
       for (const lane of lanes) lane.tokens = await tokensFor(target, lane)
-      const queue = fc.sample(arbitrary, { seed: seed + sent, numRuns }).values()
-      await Promise.all(lanes.map((lane) => work(lane, queue)))
+      const all = fc.sample(arbitrary, { seed: seed + sent, numRuns })
+      // Dealt out beforehand: who sends what must not depend on which lane happens to be quicker.
+      const dealt = lanes.map((lane) => all.filter((_, at) => at % lanesMax === lane.at))
+      await Promise.all(lanes.map((lane) => work(lane, dealt[lane.at]!)))
     }
     for (const { created } of lanes) {
       for (const workspaceId of created) {
