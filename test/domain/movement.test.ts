@@ -300,7 +300,7 @@ describe('a settlement', () => {
     expect(movement.add).toEqual({})
   })
 
-  it('at the same reversal as before gives nothing back, though more was taken once', () => {
+  it('at the same reversal as before takes nothing and gives nothing back', () => {
     // A dispute beside a refund: its status changes, and what the purchase should lose does not.
     const purchase = purchaseWith({ status: 'refunded', reversed: 400_000, taken: 400_000 })
     const standing = { status: 'disputed', reversed: 400_000 } as const

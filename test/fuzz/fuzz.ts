@@ -99,8 +99,8 @@ export async function fuzz(
       for (const lane of lanes) lane.tokens = await tokensFor(target, lane)
       const all = fc.sample(arbitrary, { seed: seed + sent, numRuns })
       // Dealt out beforehand: who sends what must not depend on which lane happens to be quicker.
-      const dealt = lanes.map((lane) => all.filter((_, at) => at % lanesMax === lane.at))
-      await Promise.all(lanes.map((lane) => work(lane, dealt[lane.at]!)))
+      const its = (lane: Lane) => all.filter((_, at) => at % lanesMax === lane.at)
+      await Promise.all(lanes.map((lane) => work(lane, its(lane))))
     }
     for (const { created } of lanes) {
       for (const workspaceId of created) {

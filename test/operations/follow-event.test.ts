@@ -1,9 +1,9 @@
 import type Stripe from 'stripe'
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Unavailable } from '../../shared/domain/refusal.ts'
 import { followEvent } from '../../shared/operations/follow-event.ts'
 import { eventTypes } from '../../shared/payments/events.ts'
-import { openStore, type Store } from '../../shared/store/dynamodb.ts'
+import type { Store } from '../../shared/store/dynamodb.ts'
 import { readPurchase, replacePurchase } from '../../shared/store/ledger.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
 import { everythingIn, expectBooksToBalance } from '../support/books.ts'
@@ -11,7 +11,7 @@ import { openOrder, type Sale, useUp } from '../support/shop.ts'
 import { listenForSignals } from '../support/signals.ts'
 import { openTestStore } from '../support/store.ts'
 import { openTestStripe, type TestStripe } from '../support/stripe.ts'
-import { cancelled, startWire, type Wire } from '../support/wire.ts'
+import { cancelled, throughWire, type Wire } from '../support/wire.ts'
 
 const now = new Date('2026-07-14T09:00:00Z')
 const signals = listenForSignals()
@@ -20,10 +20,7 @@ let wire: Wire
 let store: Store
 let stripe: TestStripe
 beforeAll(async () => {
-  const direct = await openTestStore()
-  wire = await startWire(inject('dynamoDbEndpoint'))
-  process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
-  store = openStore(direct)
+  ;({ wire, store } = await throughWire(await openTestStore()))
   stripe = await openTestStripe(() => now)
 })
 beforeEach(async () => {

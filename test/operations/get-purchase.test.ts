@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { getPurchase } from '../../shared/operations/get-purchase.ts'
-import { openStore, type Store } from '../../shared/store/dynamodb.ts'
+import type { Store } from '../../shared/store/dynamodb.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
 import { openOrder, type Sale } from '../support/shop.ts'
 import { listenForSignals } from '../support/signals.ts'
 import { openTestStore } from '../support/store.ts'
 import { openTestStripe, type TestStripe } from '../support/stripe.ts'
-import { failing, startWire, type Wire } from '../support/wire.ts'
+import { failing, throughWire, type Wire } from '../support/wire.ts'
 
 const start = Date.parse('2026-07-14T09:00:00Z')
 const signals = listenForSignals()
@@ -15,10 +15,7 @@ let wire: Wire
 let store: Store
 let stripe: TestStripe
 beforeAll(async () => {
-  const direct = await openTestStore()
-  wire = await startWire(inject('dynamoDbEndpoint'))
-  process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
-  store = openStore(direct)
+  ;({ wire, store } = await throughWire(await openTestStore()))
   stripe = await openTestStripe(() => new Date(start))
 })
 beforeEach(async () => {

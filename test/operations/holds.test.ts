@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { changePlan } from '../../shared/operations/change-plan.ts'
 import { closeHold } from '../../shared/operations/close-hold.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { extendHold } from '../../shared/operations/extend-hold.ts'
 import { openHold } from '../../shared/operations/open-hold.ts'
-import { openStore, type Store } from '../../shared/store/dynamodb.ts'
+import type { Store } from '../../shared/store/dynamodb.ts'
 import { listOpenHolds, readForDisplay } from '../../shared/store/holds.ts'
 import { readEntry } from '../../shared/store/ledger.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
 import { entriesOf, expectBooksToBalance } from '../support/books.ts'
 import { addWorkspace, openTestStore } from '../support/store.ts'
-import { behind, cancelled, type Step, startWire, type Wire } from '../support/wire.ts'
+import { behind, cancelled, type Step, throughWire, type Wire } from '../support/wire.ts'
 
 const july = new Date('2026-07-14T09:00:00Z')
 const later = (seconds: number) => new Date(july.getTime() + seconds * 1_000)
@@ -24,10 +24,7 @@ let store: Store
 let beside: Store
 beforeAll(async () => {
   beside = await openTestStore()
-  await readWorkspace(beside, 'nobody')
-  wire = await startWire(inject('dynamoDbEndpoint'))
-  process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
-  store = openStore(beside)
+  ;({ wire, store } = await throughWire(beside))
 })
 beforeEach(() => wire.clear())
 afterAll(() => wire.stop())

@@ -1,8 +1,8 @@
 import { DeleteCommand } from '@aws-sdk/lib-dynamodb'
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Unavailable } from '../../shared/domain/refusal.ts'
 import { reconcile } from '../../shared/operations/reconcile.ts'
-import { openStore, type Store } from '../../shared/store/dynamodb.ts'
+import type { Store } from '../../shared/store/dynamodb.ts'
 import { readEventsCursor, readPurchase, writeEventsCursor } from '../../shared/store/ledger.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
 import { everythingIn, expectBooksToBalance } from '../support/books.ts'
@@ -10,7 +10,7 @@ import { openOrder, type Sale } from '../support/shop.ts'
 import { listenForSignals } from '../support/signals.ts'
 import { openTestStore } from '../support/store.ts'
 import { openTestStripe, type TestStripe } from '../support/stripe.ts'
-import { failing, startWire, type Wire } from '../support/wire.ts'
+import { failing, throughWire, type Wire } from '../support/wire.ts'
 
 const noon = Date.parse('2026-07-14T12:00:00Z')
 const minutes = 60_000
@@ -24,10 +24,7 @@ let stripe: TestStripe
 beforeEach(async () => {
   now = new Date(noon)
   signals.forget()
-  const direct = await openTestStore()
-  wire = await startWire(inject('dynamoDbEndpoint'))
-  process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
-  store = openStore(direct)
+  ;({ wire, store } = await throughWire(await openTestStore()))
   stripe = await openTestStripe(() => now)
 })
 afterEach(async () => {

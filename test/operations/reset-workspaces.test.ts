@@ -1,16 +1,16 @@
 import { BatchWriteCommand, PutCommand } from '@aws-sdk/lib-dynamodb'
-import { beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { Workspace } from '../../shared/domain/workspace.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { resetWorkspaces, type Sweep } from '../../shared/operations/reset-workspaces.ts'
-import { openStore, type Store } from '../../shared/store/dynamodb.ts'
+import type { Store } from '../../shared/store/dynamodb.ts'
 import { readEntry } from '../../shared/store/ledger.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
 import { entriesOf, everythingIn, expectBooksToBalance } from '../support/books.ts'
 import { openWorkspace, useUp } from '../support/shop.ts'
 import { listenForSignals } from '../support/signals.ts'
 import { addWorkspace, openTestStore, workspaceWith } from '../support/store.ts'
-import { behind, cancelled, startWire, type Wire } from '../support/wire.ts'
+import { behind, cancelled, throughWire, type Wire } from '../support/wire.ts'
 
 const july = new Date('2026-07-14T09:00:00Z')
 const segments = 8
@@ -205,13 +205,8 @@ describe('a workspace in the sweep', () => {
   let beside: Store
   beforeEach(async () => {
     beside = store
-    await readWorkspace(beside, 'nobody')
-    wire = await startWire(inject('dynamoDbEndpoint'))
+    ;({ wire, store } = await throughWire(beside))
     onTestFinished(() => wire.stop())
-    process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
-    store = openStore(beside)
-    await readWorkspace(store, 'nobody')
-    wire.clear()
   })
 
   const sent = () => wire.sent.map(({ operation }) => operation)

@@ -1,19 +1,26 @@
-import { DeleteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { DeleteCommand } from '@aws-sdk/lib-dynamodb'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Purchase } from '../../shared/domain/purchase.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
 import { topUpsMax } from '../../shared/domain/workspace.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { settlePurchase } from '../../shared/operations/settle-purchase.ts'
-import { openStore, type Store } from '../../shared/store/dynamodb.ts'
+import type { Store } from '../../shared/store/dynamodb.ts'
 import { readPurchase, replacePurchase } from '../../shared/store/ledger.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
 import { entriesOf, everythingIn, expectBooksToBalance } from '../support/books.ts'
 import { openOrder, openWorkspace, type Sale, useUp } from '../support/shop.ts'
 import { listenForSignals } from '../support/signals.ts'
-import { openTestStore } from '../support/store.ts'
+import { addWorkspace, openTestStore } from '../support/store.ts'
 import { openTestStripe, type TestStripe } from '../support/stripe.ts'
-import { behind, cancelled, failing, lostResponse, startWire, type Wire } from '../support/wire.ts'
+import {
+  behind,
+  cancelled,
+  failing,
+  lostResponse,
+  throughWire,
+  type Wire,
+} from '../support/wire.ts'
 
 const now = new Date('2026-07-14T09:00:00Z')
 const signals = listenForSignals()
@@ -22,10 +29,7 @@ let wire: Wire
 let store: Store
 let stripe: TestStripe
 beforeAll(async () => {
-  const direct = await openTestStore()
-  wire = await startWire(inject('dynamoDbEndpoint'))
-  process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
-  store = openStore(direct)
+  ;({ wire, store } = await throughWire(await openTestStore()))
   stripe = await openTestStripe(() => now)
 })
 beforeEach(async () => {
@@ -221,14 +225,7 @@ describe('a purchase that cannot be settled', () => {
   it('because the workspace could not count it is a bug to be told of, not an outage', async () => {
     const sale = await order()
     await stripe.buyer(sale.session, 'pay')
-    await store.client.send(
-      new UpdateCommand({
-        TableName: store.workspacesTable,
-        Key: { workspaceId: sale.workspaceId },
-        UpdateExpression: 'SET topUps = :max',
-        ExpressionAttributeValues: { ':max': topUpsMax },
-      }),
-    )
+    await addWorkspace(store, { workspaceId: sale.workspaceId, topUps: topUpsMax })
     await expect(settling(sale)).rejects.toThrow(
       new Error(`purchase ${sale.purchaseId} could not be settled: top_ups_limit`),
     )

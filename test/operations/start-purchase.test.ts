@@ -1,14 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Purchase } from '../../shared/domain/purchase.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
 import type { Workspace } from '../../shared/domain/workspace.ts'
 import { type Order, startPurchase } from '../../shared/operations/start-purchase.ts'
-import { openStore, type Store } from '../../shared/store/dynamodb.ts'
+import type { Store } from '../../shared/store/dynamodb.ts'
 import { replacePurchase } from '../../shared/store/ledger.ts'
 import { entriesOf, everythingIn } from '../support/books.ts'
 import { addWorkspace, openTestStore } from '../support/store.ts'
 import { openTestStripe, type TestStripe } from '../support/stripe.ts'
-import { failing, startWire, type Wire } from '../support/wire.ts'
+import { failing, throughWire, type Wire } from '../support/wire.ts'
 
 const now = new Date('2026-07-14T09:00:00Z')
 const returnUrl = 'https://app.example.com/usage?tab=tokens'
@@ -17,10 +17,7 @@ let wire: Wire
 let store: Store
 let stripe: TestStripe
 beforeAll(async () => {
-  const direct = await openTestStore()
-  wire = await startWire(inject('dynamoDbEndpoint'))
-  process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
-  store = openStore(direct)
+  ;({ wire, store } = await throughWire(await openTestStore()))
   stripe = await openTestStripe(() => now)
 })
 beforeEach(async () => {

@@ -124,6 +124,7 @@ async function withFaults(
     case 'dynamodb: transaction in progress':
       return refused(new EngineError('TransactionInProgressException', 'It is in progress'))
     case 'dynamodb: conflict':
+      // It may name the other reasons too, and does so every other time.
       return refused(
         conflictFor(operation, request, actor.faults.met % 2 === 0 ? engine : undefined),
       )

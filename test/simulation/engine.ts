@@ -114,7 +114,7 @@ export class Engine {
       )
     }
     const planned = (TransactItems as Input[]).map((one) => this.#plan(one))
-    const places = planned.map(({ table, key }) => [table, ...this.#address(table, key)].join(' '))
+    const places = planned.map(({ table, key }) => this.#place(table, key))
     if (new Set(places).size < places.length) {
       throw new EngineError(
         'ValidationException',
@@ -180,7 +180,7 @@ export class Engine {
       this.#tables.get(table)!.set(partition, items)
       if (after) items.set(sort, after)
       else items.delete(sort)
-      this.#previous.set(`${table} ${partition} ${sort}`, before)
+      this.#previous.set(this.#place(table, key), before)
       written.push({ table, before, after })
     }
     if (written.length > 0) this.#options.onWritten?.(written, this.#by)
@@ -191,15 +191,12 @@ export class Engine {
     const order: string = input.IndexName ? indexes![input.IndexName]!.sortKey : sortKey!
     const partition = partitionOf(input)
     const place = (item: Item) => `${text(item[order])}\n${text(item[sortKey!])}`
-    const backwards = input.ScanIndexForward === false
     const items = this.partition(input.TableName, partition)
       .filter((item) => order in item && satisfies(item, input.KeyConditionExpression, input))
       .sort((one, other) => byText(place(one), place(other)))
-    if (backwards) items.reverse()
+    if (isBackwards(input)) items.reverse()
     const keys = [partitionKey, sortKey!, ...(input.IndexName ? [order] : [])]
-    return this.#page(items, keys, input, (item, from) =>
-      backwards ? place(item) < place(from) : place(item) > place(from),
-    )
+    return this.#page(items, keys, input, place)
   }
 
   #scan(input: Input, stale: boolean): object {
@@ -207,31 +204,24 @@ export class Engine {
     const items = this.all(input.TableName)
       .filter((item) => segmentOf(text(item[partitionKey]), input) === (input.Segment ?? 0))
       .map((item) => (stale ? this.#asBefore(input.TableName, item) : item))
-    const place = (item: Item) => this.#address(input.TableName, item).join('\n')
-    return this.#page(
-      items,
-      sortKey ? [partitionKey, sortKey] : [partitionKey],
-      input,
-      (item, from) => place(item) > place(from),
-    )
+    const keys = sortKey ? [partitionKey, sortKey] : [partitionKey]
+    return this.#page(items, keys, input, (item) => this.#place(input.TableName, item))
   }
 
   #asBefore(table: string, item: Item): Item {
-    return this.#previous.get([table, ...this.#address(table, item)].join(' ')) ?? item
+    return this.#previous.get(this.#place(table, item)) ?? item
   }
 
   /**
    * A page begins after its start key, whether or not that item is still there; it ends where its limit is
    * reached, whether or not more follows; and the filter comes after that.
    */
-  #page(
-    items: Item[],
-    keys: string[],
-    input: Input,
-    isAfter: (item: Item, from: Item) => boolean,
-  ): object {
+  #page(items: Item[], keys: string[], input: Input, place: (item: Item) => string): object {
     const from = input.ExclusiveStartKey as Item | undefined
-    const following = from ? items.filter((item) => isAfter(item, from)) : items
+    const ahead = isBackwards(input) ? -1 : 1
+    const following = from
+      ? items.filter((item) => byText(place(item), place(from)) === ahead)
+      : items
     const limit = Math.min(input.Limit ?? Infinity, this.#options.pageItemsMax ?? Infinity)
     const looked = following.slice(0, limit)
     const kept = looked.filter((item) => satisfies(item, input.FilterExpression, input))
@@ -247,6 +237,11 @@ export class Engine {
   #item(table: string, key: Item): Item | undefined {
     const [partition, sort] = this.#address(table, key)
     return this.#tables.get(table)!.get(partition)?.get(sort)
+  }
+
+  /** Where an item is, as a text that sorts as its table does. */
+  #place(table: string, key: Item): string {
+    return [table, ...this.#address(table, key)].join('\n')
   }
 
   #address(table: string, key: Item): [partition: string, sort: string] {
@@ -284,6 +279,10 @@ function inOrder(items: Map<string, Item>): Item[] {
 
 function byText(one: string, other: string): number {
   return one < other ? -1 : one > other ? 1 : 0
+}
+
+function isBackwards({ ScanIndexForward }: Input): boolean {
+  return ScanIndexForward === false
 }
 
 /** The store compares the partition key first, and by a value it names `:workspaceId`. */

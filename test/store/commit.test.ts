@@ -1,22 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { QueryCommand } from '@aws-sdk/lib-dynamodb'
-import {
-  afterAll,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  inject,
-  it,
-  onTestFinished,
-  vi,
-} from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { changePlan, grant, type Use, use } from '../../shared/domain/movement.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
+import type { Workspace } from '../../shared/domain/workspace.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { grantTokens } from '../../shared/operations/grant-tokens.ts'
 import { backoff, commit, rollOver } from '../../shared/store/commit.ts'
-import { openStore, type Store } from '../../shared/store/dynamodb.ts'
+import type { Store } from '../../shared/store/dynamodb.ts'
 import { createPurchase, readEntry, writeEventsCursor } from '../../shared/store/ledger.ts'
 import { schema } from '../../shared/store/schema.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
@@ -30,7 +21,7 @@ import {
   lostRequest,
   lostResponse,
   stalledResponse,
-  startWire,
+  throughWire,
   type Wire,
 } from '../support/wire.ts'
 
@@ -45,11 +36,7 @@ let beside: Store
 
 beforeAll(async () => {
   beside = await openTestStore()
-  await readWorkspace(beside, 'nobody')
-  wire = await startWire(inject('dynamoDbEndpoint'))
-  process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
-  store = openStore(beside)
-  await readWorkspace(store, 'nobody')
+  ;({ wire, store } = await throughWire(beside))
 })
 beforeEach(() => wire.clear())
 afterAll(() => wire.stop())
@@ -70,12 +57,13 @@ async function starter(): Promise<string> {
   return workspaceId
 }
 
-function consuming(workspaceId: string, over: Partial<Use> = {}, now = july) {
+function consuming(workspaceId: string, over: Partial<Use> = {}, now = july, seen?: Workspace) {
   const request: Use = { workspaceId, key: 'k', tokens: 400, onShortfall: 'refuse', ...over }
   return commit(store, {
     workspaceId,
     now,
-    decide: (moment, seen) => use(request, moment, seen),
+    seen,
+    decide: (moment, workspace) => use(request, moment, workspace),
   })
 }
 
@@ -279,14 +267,7 @@ describe('what DynamoDB may do under load', () => {
     const workspaceId = await starter()
     const seen = await readWorkspace(beside, workspaceId)
     wire.always('TransactWriteItems', cancelled('TransactionConflict', 'None'))
-    const request: Use = { workspaceId, key: 'k', tokens: 1, onShortfall: 'refuse' }
-    const outcome = await commit(store, {
-      workspaceId,
-      now: august,
-      seen,
-      decide: (moment, at) => use(request, moment, at),
-    })
-    expect(outcome).toEqual({ refused: 'busy' })
+    expect(await consuming(workspaceId, {}, august, seen)).toEqual({ refused: 'busy' })
     // From the picture it has: it need not ask in between what month the workspace is in.
     const entries = transactions().map(({ body }) => entryIdOf(body))
     expect(entries).toEqual(Array.from({ length: 12 }, () => 'reset#2026-08'))
@@ -299,13 +280,7 @@ describe('what DynamoDB may do under load', () => {
       'TransactWriteItems',
       behind(() => consumeBeside(workspaceId, { key: 'another' })),
     )
-    const request: Use = { workspaceId, key: 'k', tokens: 1, onShortfall: 'refuse' }
-    await commit(store, {
-      workspaceId,
-      now: august,
-      seen,
-      decide: (moment, at) => use(request, moment, at),
-    })
+    await consuming(workspaceId, {}, august, seen)
     const entries = transactions().map(({ body }) => entryIdOf(body))
     expect(entries).toEqual(['reset#2026-08', 'reset#2026-08', 'use#k'])
     await expectBooksToBalance(beside, workspaceId)

@@ -1,6 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { inject } from 'vitest'
+import { openStore, type Store } from '../../shared/store/dynamodb.ts'
+import { readWorkspace } from '../../shared/store/workspaces.ts'
 
 /** An answer of DynamoDB's, or undefined where the connection breaks before one arrives. */
 type Reply = { status: number; body: string } | undefined
@@ -57,6 +60,20 @@ export interface Wire {
   /** The requests since then, in order. */
   sent: { operation: string; body: Record<string, unknown> }[]
   stop(): Promise<void>
+}
+
+/**
+ * The same tables, reached through a wire. The store given stays connected directly, for what happens beside the
+ * tested call: a client takes its endpoint from the environment once, with its first request.
+ */
+export async function throughWire(direct: Store): Promise<{ wire: Wire; store: Store }> {
+  await readWorkspace(direct, 'nobody')
+  const wire = await startWire(inject('dynamoDbEndpoint'))
+  process.env.AWS_ENDPOINT_URL_DYNAMODB = wire.endpoint
+  const store = openStore(direct)
+  await readWorkspace(store, 'nobody')
+  wire.clear()
+  return { wire, store }
 }
 
 /**
