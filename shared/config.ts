@@ -23,8 +23,14 @@ export interface ClaimsConfig {
   roleClaim: string
   adminRoles: readonly string[]
   memberRoles: readonly string[]
+  /** The role claim holds a list, and any of its values will do. */
+  roleClaimIsList: boolean
   /** What the issuer puts before each scope; often nothing. */
   scopePrefix: string
+  /** A claim by which the issuer marks tokens made for a service, where it is none of the usual ones. */
+  serviceMark?: { claim: string; value: string }
+  /** Services have an issuer or audience of their own, and so routes of their own. */
+  servicesApart: boolean
 }
 
 export function claimsConfig(): ClaimsConfig {
@@ -33,8 +39,21 @@ export function claimsConfig(): ClaimsConfig {
     roleClaim: required('ROLE_CLAIM'),
     adminRoles: list('ADMIN_ROLES'),
     memberRoles: list('MEMBER_ROLES'),
+    roleClaimIsList: isSet('ROLE_CLAIM_IS_LIST'),
     scopePrefix: process.env.SCOPE_PREFIX ?? '',
+    ...(process.env.SERVICE_MARK_CLAIM && {
+      serviceMark: {
+        claim: required('SERVICE_MARK_CLAIM'),
+        value: required('SERVICE_MARK_VALUE'),
+      },
+    }),
+    servicesApart: servicesApart(),
   }
+}
+
+/** Whether services have routes of their own; whoever describes the routes must know it too. */
+export function servicesApart(): boolean {
+  return isSet('SERVICES_APART')
 }
 
 export interface StripeConfig {
@@ -78,6 +97,10 @@ function required(name: string): string {
   const value = process.env[name]?.trim()
   if (!value) throw new Error(`the environment variable ${name} is missing or empty`)
   return value
+}
+
+function isSet(name: string): boolean {
+  return process.env[name] === '1'
 }
 
 function list(name: string): string[] {

@@ -277,6 +277,7 @@ export type OtherProblem = {
     | 'invalid_signature'
     | 'access_token_required'
     | 'forbidden'
+    | 'service_required'
     | 'admin_required'
     | 'upgrade_required'
     | 'contact_account_representative'
@@ -326,6 +327,19 @@ export interface Operations {
       | 'internal_error'
       | 'unavailable'
   }
+  /** The meter of a workspace, and what this viewer may do about it */
+  'GET /v1/services/workspaces/{workspaceId}/meter': {
+    body: undefined
+    answer: Meter
+    problems:
+      | 'invalid_request'
+      | 'access_token_required'
+      | 'forbidden'
+      | 'service_required'
+      | 'workspace_not_found'
+      | 'internal_error'
+      | 'unavailable'
+  }
   /** Take tokens that were used */
   'POST /v1/workspaces/{workspaceId}/consume': {
     body: ConsumeRequest
@@ -335,6 +349,7 @@ export interface Operations {
       | 'access_token_required'
       | 'insufficient_tokens'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'body_too_large'
       | 'idempotency_key_reused'
@@ -351,6 +366,7 @@ export interface Operations {
       | 'access_token_required'
       | 'insufficient_tokens'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'holds_limit'
       | 'body_too_large'
@@ -367,6 +383,7 @@ export interface Operations {
       | 'invalid_request'
       | 'access_token_required'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'hold_not_found'
       | 'hold_closed'
@@ -384,6 +401,7 @@ export interface Operations {
       | 'invalid_request'
       | 'access_token_required'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'hold_not_found'
       | 'hold_closed'
@@ -400,6 +418,7 @@ export interface Operations {
       | 'invalid_request'
       | 'access_token_required'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'hold_not_found'
       | 'hold_closed'
@@ -462,6 +481,7 @@ export interface Operations {
       | 'invalid_request'
       | 'access_token_required'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'top_ups_limit'
       | 'body_too_large'
@@ -478,6 +498,7 @@ export interface Operations {
       | 'invalid_request'
       | 'access_token_required'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'body_too_large'
       | 'idempotency_key_reused'

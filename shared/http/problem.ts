@@ -27,7 +27,12 @@ export const problems = {
   forbidden: [
     403,
     'Not allowed',
-    'This token lacks the role or scope for this call. Nothing was changed.',
+    'This token lacks what the call needs: a role in this workspace, a scope, or a subject to record. Nothing was changed.',
+  ],
+  service_required: [
+    403,
+    'Only a service may do this by a scope',
+    'The token has the scope, but nothing by which its issuer vouches that it was made for a client and not for a person: a `gty` of client credentials, or a `sub` that is the `client_id` or `azp`. Use a client-credentials token, or set `serviceMark` to the claim that your issuer writes. Nothing was changed.',
   ],
   admin_required: [
     403,

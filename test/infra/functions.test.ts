@@ -149,6 +149,9 @@ describe('what a function is told', () => {
       adminRoles: ['org:admin', 'org:owner'],
       memberRoles: ['org:member'],
       scopePrefix: 'tokens-api/',
+      roleClaimIsList: true,
+      serviceMark: { claim: 'client_kind', value: 'backend' },
+      services: { issuer: 'https://services.example.com', audience: ['services'] },
       allowedOrigins: ['https://app.example.com', 'https://eu.example.com'],
       returnUrl: 'https://eu.example.com/usage',
       stripeApiBase: 'http://127.0.0.1:4001',
@@ -163,11 +166,16 @@ describe('what a function is told', () => {
       ADMIN_ROLES: 'org:admin,org:owner',
       MEMBER_ROLES: 'org:member',
       SCOPE_PREFIX: 'tokens-api/',
+      ROLE_CLAIM_IS_LIST: '1',
+      SERVICE_MARK_CLAIM: 'client_kind',
+      SERVICE_MARK_VALUE: 'backend',
+      SERVICES_APART: '1',
       ALLOWED_ORIGINS: 'https://app.example.com,https://eu.example.com',
       RETURN_URL: 'https://eu.example.com/usage',
       STRIPE_API_BASE: 'http://127.0.0.1:4001',
       STRIPE_SECRET_ID: 'token-top-up/stripe',
     })
+    expect(environment('openapi')).toEqual({ SERVICES_APART: '1' })
     expect(environment('reset')).toMatchObject({
       RESET_PACE_PER_SECOND: '7',
       USAGE_RETENTION_DAYS: '30',
