@@ -4,6 +4,7 @@ import type { PriceClass } from 'aws-cdk-lib/aws-cloudfront'
 import { RetentionDays } from 'aws-cdk-lib/aws-logs'
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager'
 import type { ITopic } from 'aws-cdk-lib/aws-sns'
+import { claimsDefaults } from '../shared/config.ts'
 import type { FunctionName } from './functions.ts'
 
 /** Whose tokens are taken. */
@@ -212,12 +213,12 @@ export type Settings = TokenTopUpProps &
 export function settingsOf(props: TokenTopUpProps): Settings {
   const settings: Settings = {
     ...props,
-    workspaceClaim: props.workspaceClaim ?? 'workspace_id',
-    roleClaim: props.roleClaim ?? 'role',
-    adminRoles: props.adminRoles ?? ['admin'],
-    memberRoles: props.memberRoles ?? ['member'],
-    roleClaimIsList: props.roleClaimIsList ?? false,
-    scopePrefix: props.scopePrefix ?? '',
+    workspaceClaim: props.workspaceClaim ?? claimsDefaults.workspaceClaim,
+    roleClaim: props.roleClaim ?? claimsDefaults.roleClaim,
+    adminRoles: props.adminRoles ?? claimsDefaults.adminRoles,
+    memberRoles: props.memberRoles ?? claimsDefaults.memberRoles,
+    roleClaimIsList: props.roleClaimIsList ?? claimsDefaults.roleClaimIsList,
+    scopePrefix: props.scopePrefix ?? claimsDefaults.scopePrefix,
     resetSegments: props.resetSegments ?? 8,
     resetPacePerSecond: props.resetPacePerSecond ?? 25,
     usageRetentionDays: props.usageRetentionDays ?? 400,

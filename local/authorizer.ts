@@ -47,8 +47,8 @@ export function openAuthorizer({ issuer, audience }: Authorizer, keys: JSONWebKe
       claims = verified.payload
     } catch (cause) {
       if (!(cause instanceof errors.JOSEError)) throw cause
-      const expired = cause instanceof errors.JWTExpired
-      return invalid(expired ? 'the token has expired' : 'invalid token', cause.message)
+      if (cause instanceof errors.JWTExpired) return invalid('the token has expired')
+      return invalid('invalid token', cause.message)
     }
     const meantFor = [claims.aud ?? claims.client_id].flat()
     if (!meantFor.some((each) => audience.includes(String(each)))) {

@@ -33,6 +33,16 @@ export interface ClaimsConfig {
   servicesApart: boolean
 }
 
+/** What the claims are called where nobody says otherwise. */
+export const claimsDefaults = {
+  workspaceClaim: 'workspace_id',
+  roleClaim: 'role',
+  adminRoles: ['admin'],
+  memberRoles: ['member'],
+  roleClaimIsList: false,
+  scopePrefix: '',
+} as const satisfies Partial<ClaimsConfig>
+
 export function claimsConfig(): ClaimsConfig {
   return {
     workspaceClaim: required('WORKSPACE_CLAIM'),

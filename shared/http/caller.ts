@@ -121,6 +121,16 @@ function barForPerson({ role, scopes }: Caller, { roles = [], toldWhy = [], scop
   return role === 'member' && roles.includes('admin') ? 'admin_required' : 'forbidden'
 }
 
+export type StaffRight = 'read' | 'grant' | 'manage'
+
+const staffRights: readonly StaffRight[] = ['read', 'grant', 'manage']
+
+/** What a member of the product's own staff may do, from a claim that is a text or a list. */
+export function staffRightsOf(claim: unknown): StaffRight[] {
+  const held = wordsOf(claim)
+  return staffRights.filter((right) => held.includes(right))
+}
+
 /** Where the adopter says that the claim is a list, any of its values will do, and admin outranks member. */
 function roleOf(claim: unknown, config: ClaimsConfig): Role | undefined {
   const held = config.roleClaimIsList ? valuesOf(claim) : [text(claim)]
