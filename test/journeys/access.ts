@@ -22,6 +22,7 @@ import {
   stack,
   stored,
   tokenOf,
+  within5s,
 } from './world.ts'
 
 /** The customer a row's calls are about, on one plan; one they are not about; and an order and a hold of the first. */
@@ -454,3 +455,30 @@ function claimsNow(home: Customer) {
     scope: everyScope,
   }
 }
+
+describe('a workspace whose id is as hosts write them', () => {
+  it.each(['auth0|5f1c', 'acme.example.com', 'org:7@eu', '...', '_-.:@|'])(
+    'lives like any other: %s',
+    async (id) => {
+      // The ids are the same in each run, and the data is not kept.
+      const path = `/v1/workspaces/${encodeURIComponent(id)}`
+      const [admin, member] = [person(id, 'admin'), person(id, 'member')]
+      const bound = withScope(everyScope, { workspace_id: id })
+      const customer: Customer = { id, path, admin, member }
+      const plan = { key: 'create', body: { plan: 'pro' } }
+      expect((await ask(`PUT ${path}`, hostApp, plan)).status).toBe(200)
+      const used = { key: 'use', body: { tokens: 500_000 } }
+      expect((await ask(`POST ${path}/consume`, bound, used)).status).toBe(200)
+      const bought = await order(customer)
+      await atCheckout(bought, 'pay')
+      await within5s(async () => {
+        expect((await meterOf(customer)).text).toBe('[500,000/3,000,000 used]')
+      })
+      const granted = { key: 'grant', body: { tokens: 1, reason: 'r' } }
+      expect((await ask(`POST ${path}/grants`, rep, granted)).status).toBe(201)
+      const first = await ask(`GET ${path}/activity?limit=1`, admin)
+      const next = `${path}/activity?limit=1&cursor=${first.body.nextCursor}`
+      expect((await ask(`GET ${next}`, admin)).body.entries).toHaveLength(1)
+    },
+  )
+})
