@@ -98,6 +98,8 @@ function typeOf(schema: Schema): string {
       return `(${typeOf(schema.items!)})[]`
     case 'object':
       return objectType(schema)
+    case 'null':
+      return 'null'
     case 'integer':
     case 'number':
       return 'number'

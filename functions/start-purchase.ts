@@ -17,7 +17,7 @@ export const handler = endpoint(
   async ({ workspaceId, caller, key, body, now }) => {
     const { tokens, returnUrl = defaultReturnUrl } = body
     const detail = returnUrlFault(returnUrl, allowedOrigins)
-    if (detail) return { invalid: [{ pointer: '#/returnUrl', detail }] }
+    if (detail) return { refused: 'invalid_request', errors: [{ pointer: '#/returnUrl', detail }] }
     const order = { workspaceId, key, role: caller.role, by: caller.subject, tokens, returnUrl }
     const outcome = await startPurchase(store, await stripe(), order, now)
     if ('refused' in outcome) return outcome

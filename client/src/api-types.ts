@@ -198,6 +198,8 @@ export type Planned = {
     plan: 'starter' | 'pro' | 'teams' | 'enterprise'
     quota: number
   }
+  /** As it was given, if it was. */
+  stripeCustomerId?: string
   meter: Meter
 }
 
@@ -237,8 +239,9 @@ export type GrantRequest = {
 }
 
 export type WorkspaceRequest = {
-  plan: 'starter' | 'pro' | 'teams' | 'enterprise'
+  plan?: 'starter' | 'pro' | 'teams' | 'enterprise'
   quota?: number
+  stripeCustomerId?: string | null
 }
 
 export type InvalidRequest = {
@@ -490,7 +493,7 @@ export interface Operations {
       | 'busy'
       | 'unavailable'
   }
-  /** Create a workspace, or change its plan */
+  /** Create a workspace, or change it */
   'PUT /v1/workspaces/{workspaceId}': {
     body: WorkspaceRequest
     answer: Planned

@@ -41,9 +41,6 @@ type Parsed<Taken, Part extends string> =
     ? { [Each in Part]: z.output<Schema> }
     : unknown
 
-/** What a function may answer in place of a result; the door makes the problem document of it. */
-export type Refused = Refusal | { invalid: NonNullable<ProblemExtras['errors']> }
-
 type Event = APIGatewayProxyEventV2
 
 const bodyBytesMax = 16 * 1024
@@ -55,7 +52,7 @@ const bodyBytesMax = 16 * 1024
  */
 export function endpoint<Name extends SignedInFunction>(
   name: Name,
-  handle: (request: Request<Name>) => Promise<Answer | Refused>,
+  handle: (request: Request<Name>) => Promise<Answer | Refusal>,
 ) {
   const claims = claimsConfig()
   const routes = routesOf(claims).filter((route) => route.function === name)
@@ -100,9 +97,7 @@ function routeOf({ routeKey }: Event, routes: readonly Route[]): Route {
   return route
 }
 
-function answerOf(outcome: Answer | Refused, { requestId, now, caller, body }: Checked): Answer {
-  if ('invalid' in outcome)
-    return problem('invalid_request', requestId, { errors: outcome.invalid })
+function answerOf(outcome: Answer | Refusal, { requestId, now, caller, body }: Checked): Answer {
   if (!('refused' in outcome)) return outcome
   const requested =
     outcome.refused === 'insufficient_tokens' ? (body as { tokens: number }).tokens : undefined

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { grouped } from '../domain/grouped.ts'
 import { holdSecondsMax } from '../domain/hold.ts'
-import { planIds, planOf, topUpOffer } from '../domain/plan.ts'
+import { planIds, topUpOffer } from '../domain/plan.ts'
 import { movementTokensMax } from '../domain/workspace.ts'
 import { workspaceIdPattern } from '../domain/workspace-id.ts'
 
@@ -72,20 +72,16 @@ export const grantBody = z.strictObject({
   reference: z.optional(label(128)),
 })
 
-export const workspaceBody = z
-  .strictObject({
-    plan: oneOf(planIds),
-    quota: z.optional(wholeNumber(0, movementTokensMax)),
-  })
-  .check((context) => {
-    const { plan, quota } = context.value
-    const perWorkspace = planOf(plan).monthlyQuota === 'per_workspace'
-    if (perWorkspace === (quota !== undefined)) return
-    const message = perWorkspace
-      ? `must be given for ${plan}, whose quota is set per workspace`
-      : `must be left out: the quota of ${plan} is set by the catalog`
-    context.issues.push({ code: 'custom', path: ['quota'], message, input: quota })
-  })
+const customerError = 'must be the id of a Stripe customer, cus_…, or null for none'
+
+/** What is absent stays as it is. What must be there beside what depends on the workspace: see `changeWorkspace`. */
+export const workspaceBody = z.strictObject({
+  plan: z.optional(oneOf(planIds)),
+  quota: z.optional(wholeNumber(0, movementTokensMax)),
+  stripeCustomerId: z.optional(
+    z.nullable(z.string(customerError).check(z.regex(/^cus_[A-Za-z0-9]{1,250}$/, customerError))),
+  ),
+})
 
 const { step, min, max } = topUpOffer()
 const amountError = `must be a multiple of ${grouped(step)} from ${grouped(min)} to ${grouped(max)}`

@@ -116,6 +116,7 @@ export const planned = z.object({
     z.optional(z.object({ plan: plan(), quota: count() })),
     'A plan with a smaller quota, waiting for the reset.',
   ),
+  stripeCustomerId: told(z.optional(z.string()), 'As it was given, if it was.'),
   meter,
 })
 
@@ -335,9 +336,9 @@ export const answers: Record<RoutedFunction, Answering> = {
   },
   'put-workspace': {
     tag: 'manage',
-    summary: 'Create a workspace, or change its plan',
+    summary: 'Create a workspace, or change it',
     description:
-      '`quota` is for the plans whose quota is set per workspace. A smaller quota than the current one waits for the reset.',
+      'What is absent stays as it is, and null removes; `plan` is needed only to create. `quota` is for the plans whose quota is set per workspace. A smaller quota than the current one waits for the reset. `stripeCustomerId` keeps a company that is a customer already the same one at its checkouts.',
     answer: planned,
   },
   'stripe-webhook': {

@@ -1,6 +1,6 @@
 import { type Meter, meterOf } from '../domain/meter.ts'
 import type { Role } from '../domain/plan.ts'
-import type { Refusal, RefusalCode } from '../domain/refusal.ts'
+import type { FieldError, Refusal, RefusalCode } from '../domain/refusal.ts'
 
 /** Every error this service answers with: its status, and what is true whenever it is given. */
 export const problems = {
@@ -110,7 +110,7 @@ export const problemCodes = Object.keys(problems) as ProblemCode[]
 /** What the caller needs for the next step. */
 export interface ProblemExtras {
   /** Which input was wrong and how to mend it: a pointer into the body, or `header/…`, `path/…`, `query/…`. */
-  errors?: { pointer: string; detail: string }[]
+  errors?: FieldError[]
   meter?: Meter
   requested?: number
 }
@@ -140,7 +140,7 @@ const retryAfterSeconds = 2
 
 /** The problem document of a refusal, with the meter where the refusal says how the workspace stood. */
 export function refusal(
-  { refused, workspace }: Refusal,
+  { refused, workspace, errors }: Refusal,
   {
     requestId,
     now,
@@ -149,6 +149,7 @@ export function refusal(
   }: { requestId: string; now: Date; role?: Role; requested?: number },
 ): Answer {
   return problem(refused, requestId, {
+    errors,
     requested,
     meter: workspace && meterOf(workspace, now, role),
   })

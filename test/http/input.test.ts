@@ -64,14 +64,19 @@ describe('a body', () => {
     expect(accepts(grantBody, { tokens: 1 })).toBe(false)
   })
 
-  it('of a plan names a quota exactly where the plan has none of its own', () => {
+  it('of a workspace names what is to change, and nothing must be there', () => {
+    expect(accepts(workspaceBody, {})).toBe(true)
     expect(accepts(workspaceBody, { plan: 'pro' })).toBe(true)
-    expect(accepts(workspaceBody, { plan: 'pro', quota: 5 })).toBe(false)
     expect(accepts(workspaceBody, { plan: 'enterprise', quota: 50_000_000 })).toBe(true)
-    expect(accepts(workspaceBody, { plan: 'enterprise' })).toBe(false)
-    for (const plan of ['gold', 'Pro', '', undefined, 'constructor', '__proto__']) {
+    expect(accepts(workspaceBody, { stripeCustomerId: 'cus_Na6dX7aXxi11N4' })).toBe(true)
+    expect(accepts(workspaceBody, { stripeCustomerId: null })).toBe(true)
+    for (const plan of ['gold', 'Pro', '', null, 'constructor', '__proto__']) {
       expect(accepts(workspaceBody, { plan })).toBe(false)
     }
+    for (const stripeCustomerId of ['', 'acme', 'sub_1', 'cus_', 'cus_a b', 7]) {
+      expect(accepts(workspaceBody, { stripeCustomerId })).toBe(false)
+    }
+    expect(accepts(workspaceBody, { quota: null })).toBe(false)
   })
 })
 

@@ -95,7 +95,7 @@ describe('a checkout', () => {
       receiptUrl: expect.stringContaining('http'),
     })
     const workspace = await readWorkspace(store, sale.workspaceId)
-    expect(workspace?.stripeCustomerId).toMatch(/^cus_/)
+    expect(workspace?.checkoutCustomerId).toMatch(/^cus_/)
   })
 
   it('that was declined stays open, and can still be paid', async () => {
