@@ -44,6 +44,7 @@ const service = new TokenTopUp(stack, 'Service', {
     text('stripeSecretName') ?? 'token-top-up/stripe',
   ),
   stripeApiBase: text('stripeApiBase'),
+  checkout: json('checkout'),
   alarmTopic: alarmTopic(text('alarmEmail')),
   site,
 })
@@ -74,6 +75,19 @@ function list(name: string): string[] | undefined {
   const value: unknown = app.node.tryGetContext(name)
   const parts = Array.isArray(value) ? value.map(String) : text(name)?.split(',')
   return parts?.map((part) => part.trim())
+}
+
+/** As an object in cdk.json, or as its JSON on the command line. */
+function json(name: string): Record<string, unknown> | undefined {
+  const value: unknown = app.node.tryGetContext(name)
+  if (typeof value !== 'string' || value === '')
+    return (value || undefined) as Record<string, unknown> | undefined
+  try {
+    return JSON.parse(value)
+  } catch {
+    console.error(`Token Top-up cannot read ${name}: write it as JSON, or as an object in cdk.json`)
+    process.exit(1)
+  }
 }
 
 /** A stack trace would bury the one line that helps. */

@@ -5,6 +5,7 @@ import { RetentionDays } from 'aws-cdk-lib/aws-logs'
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager'
 import type { ITopic } from 'aws-cdk-lib/aws-sns'
 import { claimsDefaults } from '../shared/config.ts'
+import { type CheckoutOptions, wrongCheckoutOption } from '../shared/payments/checkout-options.ts'
 import type { FunctionName } from './functions.ts'
 
 /** Whose tokens are taken. */
@@ -82,6 +83,13 @@ export interface TokenTopUpProps extends Vouching {
    * @default - the first allowed origin, or else the site
    */
   returnUrl?: string
+
+  /**
+   * How the checkout is to be, in Stripe's own words: `{ automatic_tax: { enabled: true } }` and the like. An order
+   * keeps what was set when it was made, so a deployment changes no order. docs/payments.md says what each costs.
+   * @default - an invoice for each payment, and nothing else that Stripe does not do by itself
+   */
+  checkout?: CheckoutOptions
 
   /** Holds `{"apiKey": "sk_…", "webhookSecrets": ["whsec_…"]}`; during a rotation, two webhook secrets. */
   stripeSecret: ISecret
@@ -205,7 +213,13 @@ export type Settings = TokenTopUpProps &
   Required<
     Omit<
       TokenTopUpProps,
-      'alarmTopic' | 'returnUrl' | 'serviceMark' | 'services' | 'site' | 'stripeApiBase'
+      | 'alarmTopic'
+      | 'checkout'
+      | 'returnUrl'
+      | 'serviceMark'
+      | 'services'
+      | 'site'
+      | 'stripeApiBase'
     >
   >
 
@@ -233,6 +247,8 @@ export function settingsOf(props: TokenTopUpProps): Settings {
   checkCallers(settings)
   checkOrigins(settings)
   checkCounts(settings)
+  const wrongOption = settings.checkout && wrongCheckoutOption(settings.checkout)
+  mustBe(!wrongOption, 'checkout', `options that Stripe has, and ${wrongOption} is not right`)
   if (settings.site) checkSite(settings.site)
   return settings
 }

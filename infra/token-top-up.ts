@@ -197,6 +197,7 @@ function environmentOf(
     ...(spec.checkout && {
       ALLOWED_ORIGINS: returnOrigins.join(','),
       RETURN_URL: settings.returnUrl ?? returnOrigins[0]!,
+      ...(settings.checkout && { CHECKOUT_OPTIONS: JSON.stringify(settings.checkout) }),
     }),
     ...(spec.paced && { RESET_PACE_PER_SECOND: String(settings.resetPacePerSecond) }),
   }

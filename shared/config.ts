@@ -83,6 +83,8 @@ export interface CheckoutConfig {
   allowedOrigins: readonly string[]
   /** Where a buyer goes when the purchase names no return URL. */
   returnUrl: string
+  /** How the checkout is to be, in Stripe's words. */
+  options?: Readonly<Record<string, unknown>>
 }
 
 export function checkoutConfig(): CheckoutConfig {
@@ -91,7 +93,8 @@ export function checkoutConfig(): CheckoutConfig {
   if (!allowedOrigins.includes(new URL(returnUrl).origin)) {
     throw new Error(`RETURN_URL ${returnUrl} is not on one of ALLOWED_ORIGINS`)
   }
-  return { allowedOrigins, returnUrl }
+  const options = process.env.CHECKOUT_OPTIONS
+  return { allowedOrigins, returnUrl, ...(options && { options: JSON.parse(options) }) }
 }
 
 export interface ResetConfig {

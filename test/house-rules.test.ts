@@ -78,6 +78,7 @@ const floors: Record<string, string[]> = {
     'shared/config.ts',
     'shared/signals.ts',
     'shared/http/routes.ts',
+    'shared/payments/checkout-options.ts',
     'shared/store/schema.ts',
     'web/site.ts',
   ],

@@ -79,7 +79,7 @@ export const workspaceBody = z.strictObject({
   plan: z.optional(oneOf(planIds)),
   quota: z.optional(wholeNumber(0, movementTokensMax)),
   stripeCustomerId: z.optional(
-    z.nullable(z.string(customerError).check(z.regex(/^cus_[A-Za-z0-9]{1,250}$/, customerError))),
+    z.nullable(z.string(customerError).check(z.regex(/^cus_[A-Za-z0-9]{1,255}$/, customerError))),
   ),
 })
 

@@ -154,6 +154,7 @@ describe('what a function is told', () => {
       services: { issuer: 'https://services.example.com', audience: ['services'] },
       allowedOrigins: ['https://app.example.com', 'https://eu.example.com'],
       returnUrl: 'https://eu.example.com/usage',
+      checkout: { automatic_tax: { enabled: true }, allow_promotion_codes: true },
       stripeApiBase: 'http://127.0.0.1:4001',
       resetPacePerSecond: 7,
       usageRetentionDays: 30,
@@ -172,6 +173,7 @@ describe('what a function is told', () => {
       SERVICES_APART: '1',
       ALLOWED_ORIGINS: 'https://app.example.com,https://eu.example.com',
       RETURN_URL: 'https://eu.example.com/usage',
+      CHECKOUT_OPTIONS: '{"automatic_tax":{"enabled":true},"allow_promotion_codes":true}',
       STRIPE_API_BASE: 'http://127.0.0.1:4001',
       STRIPE_SECRET_ID: 'token-top-up/stripe',
     })

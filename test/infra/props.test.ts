@@ -65,6 +65,21 @@ describe('a prop that cannot work stops the synth and says which', () => {
       { serviceMark: { claim: 'scope', value: 'tokens:grant' } },
       /serviceMark\.claim must be a claim that the issuer alone decides/,
     ],
+    [
+      'a checkout option that Stripe has not, or that is not ours to offer',
+      { checkout: { mode: 'subscription' } as object },
+      /checkout must be options that Stripe has, and mode is not right/,
+    ],
+    [
+      'a checkout option that is not as Stripe has it',
+      { checkout: { automatic_tax: true } as object },
+      /automatic_tax is not right/,
+    ],
+    [
+      'a text in a place that there is not',
+      { checkout: { custom_text: { header: { message: 'x' } } } as object },
+      /custom_text\.header is not right/,
+    ],
     ['no segment', { resetSegments: 0 }, /resetSegments must be a positive whole number/],
     ['half a segment', { resetSegments: 1.5 }, /resetSegments/],
     ['no pace', { resetPacePerSecond: 0 }, /resetPacePerSecond/],
