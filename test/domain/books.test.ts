@@ -224,7 +224,7 @@ describe('the workspace', () => {
   ] as const)('whose %s is %i off does not hold what its ledger gave it', (field, off, stored) => {
     books.workspace[field] += off
     expect(differencesIn(books)).toContainEqual({
-      what: 'balance and held',
+      what: 'balance, held and impounded',
       stored,
       ledger: 10_075_000,
       entries: ['reset#2026-07', ...julyMoves],
@@ -465,6 +465,7 @@ describe('a purchase', () => {
   it('has credited what its payments moved', () => {
     const [paid] = books.purchases as [Purchase]
     paid.taken = 300_000
+    paid.reversed = 300_000
     expect(differencesIn(books)).toEqual([
       {
         what: 'credited by pur_1',
@@ -564,6 +565,10 @@ describe('a workspace whose first months are gone', () => {
     const quota = 2_000_000
     const workspace = workspaceWith({ quota })
     const whats = differencesIn({ workspace, entries: [], holds: [], purchases: [] })
-    expect(whats.map(({ what }) => what)).toEqual(['quota', 'balance and held', 'creations'])
+    expect(whats.map(({ what }) => what)).toEqual([
+      'quota',
+      'balance, held and impounded',
+      'creations',
+    ])
   })
 })

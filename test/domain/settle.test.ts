@@ -83,7 +83,8 @@ describe('a reversal', () => {
     const buyer = open(workspace, purchaseWith({ status: 'paid' }))
     expect(buyer.says({ amountRefunded: 250 })).toMatchObject({
       tokens: -100_000,
-      shortfall: 900_000,
+      shortfall: 0,
+      pending: 900_000,
     })
     expect(buyer.workspace).toMatchObject({ balance: 0, held: 900_000 })
   })
@@ -129,7 +130,7 @@ describe('a reversal', () => {
       if (spent) buyer.uses(spent)
       const before = buyer.workspace
       for (const amountRefunded of rounds) buyer.says({ amountRefunded })
-      expect(buyer.workspace).toEqual(before)
+      expect({ ...buyer.workspace, version: before.version }).toEqual(before)
       expect(buyer.purchase).toMatchObject({ status: 'paid', reversed: 0, taken: 0 })
     }
   })
