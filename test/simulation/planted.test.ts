@@ -70,7 +70,7 @@ describe('the simulator notices', () => {
       took.push(`| ${bug.name} | ${histories} |`)
       expect(failure?.message).toBeDefined()
     },
-    120_000,
+    300_000,
   )
 
   it('nothing where nothing is planted', async () => {
