@@ -110,6 +110,7 @@ async function fill(store: Store, prefix: string, total: number): Promise<void> 
             days,
             createdAt: at,
             updatedAt: at,
+            version: 1,
           }
         })
         const puts = items.map((Item) => ({ PutRequest: { Item } }))

@@ -71,10 +71,10 @@ function wordsOf(entry: Entry, texts: UsageStrings, { number, money }: UsageForm
 }
 
 function paymentWords(
-  { status, tokens, shortfall }: Extract<Entry, { type: 'payment' }>,
+  { status, tokens, shortfall, pending = 0 }: Extract<Entry, { type: 'payment' }>,
   texts: UsageStrings,
 ): string {
-  const takes = tokens < 0 || shortfall > 0
+  const takes = tokens < 0 || shortfall > 0 || pending > 0
   if (takes) return status === 'disputed' ? texts.paymentDisputed : texts.paymentRefunded
   return status === 'paid' ? texts.paymentAdded : texts.paymentReturned
 }

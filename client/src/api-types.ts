@@ -63,6 +63,8 @@ export type Purchase = {
   tokens: number
   /** Tokens this purchase has given and not had taken back. */
   credited: number
+  /** Of these, tokens that will be taken back when open holds return them. */
+  pending?: number
   /** In the currency's minor unit, before tax. */
   amount: number
   currency: string
@@ -95,6 +97,8 @@ export type Activity = {
         tokens: number
         /** Tokens this purchase has given and not had taken back. */
         credited: number
+        /** Of these, tokens that will be taken back when open holds return them. */
+        pending?: number
         /** In the currency's minor unit, before tax. */
         amount: number
         currency: string
@@ -133,7 +137,10 @@ export type Activity = {
         status: 'open' | 'processing' | 'paid' | 'failed' | 'expired' | 'refunded' | 'disputed'
         /** Tokens added, or below zero taken back. */
         tokens: number
+        /** Spent before they could be taken back. */
         shortfall: number
+        /** Held when they should have been taken back; what comes back of them still will be. */
+        pending?: number
       }
     | {
         type: 'reset'

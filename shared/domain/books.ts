@@ -2,7 +2,7 @@ import type { LedgerEntry, PlanEntry, ResetEntry } from './entry.ts'
 import type { OpenHold } from './hold.ts'
 import { dayOf, type Period, periodOf } from './period.ts'
 import { isPaid, type Purchase } from './purchase.ts'
-import { usedOf, type Workspace } from './workspace.ts'
+import { topUpsLeftOf, usedOf, type Workspace } from './workspace.ts'
 
 /** All that is stored of one workspace, at one moment. */
 export interface Books {
@@ -15,7 +15,7 @@ export interface Books {
 
 /** Two figures that should be the same, and are not. */
 export interface Difference {
-  /** `balance and held`, `used on 2026-07-14`, `held` */
+  /** `balance, held and impounded`, `used on 2026-07-14`, `held` */
   what: string
   /** What the item says, or the entry that keeps the sum. */
   stored: number | string
@@ -39,6 +39,7 @@ export function differencesIn(books: Books, usageFrom: Period = '0000-00'): Diff
     ...monthsOf(books).flatMap((month) => inMonth(month, month.period >= usageFrom)),
     ...inOpening(books),
     ...inHolds(books),
+    ...inOwed(books),
     ...books.purchases.flatMap((purchase) => inPurchase(purchase, books.entries)),
     ...inOrphans(books),
     ...books.entries.flatMap(inEntry),
@@ -49,8 +50,8 @@ export function differencesIn(books: Books, usageFrom: Period = '0000-00'): Diff
 /** A month from how it opened to how it stands, or stood when it was closed. */
 interface Month {
   period: Period
-  opened: Pick<ResetEntry, 'quota' | 'topUps'> & { entryId?: string; period: Period }
-  stands: Pick<Workspace, 'quota' | 'topUps' | 'days'> & { used: number }
+  opened: Pick<ResetEntry, 'quota' | 'topUps' | 'impounded'> & { entryId?: string; period: Period }
+  stands: Pick<Workspace, 'quota' | 'topUps' | 'impounded' | 'days'> & { used: number }
   /** What the reset that closed it made of it; absent for the current month. */
   closedBy?: ResetEntry
   workspace: Workspace
@@ -99,22 +100,31 @@ function inMonth(month: Month, complete: boolean): Difference[] {
       },
     ]
   })
+  const moved = entries.filter((entry) => impoundedBy(entry) !== 0)
+  const impounded = (opened.impounded ?? 0) + sum(moved.map(impoundedBy))
   return [
     ...equal(name('period'), period, opened.period, from),
     ...equal(name('quota'), stands.quota, quota, [...from, ...ids(plans)]),
     ...equal(name('top-ups'), stands.topUps, topUps, [...from, ...ids(added)]),
+    ...(complete
+      ? equal(name('impounded'), stands.impounded ?? 0, impounded, [...from, ...ids(moved)])
+      : []),
     ...perDay,
     ...(closedBy
       ? inReset(closedBy, used)
-      : equal('balance and held', workspace.balance + workspace.held, quota + topUps - used, [
+      : equal('balance, held and impounded', keptBy(workspace), quota + topUps - used, [
           ...from,
           ...ids(entries.filter((entry) => tokensOf(entry) !== 0)),
         ])),
   ]
 }
 
-/** The quota goes first: what is left of it at the reset is gone, and top-ups lose only what went beyond it. */
-function inReset({ entryId, topUps, closed }: ResetEntry, used: number): Difference[] {
+/**
+ * The quota goes first: what is left of it at the reset is gone, and top-ups lose only what went beyond it. A
+ * reset may impound what the holds it ends have owed; it returns nothing.
+ */
+function inReset(reset: ResetEntry, used: number): Difference[] {
+  const { entryId, topUps, impounded = 0, closed } = reset
   const { period, quota, expired } = closed
   return [
     ...equal(`used in ${period}`, closed.used, used, [entryId]),
@@ -125,6 +135,7 @@ function inReset({ entryId, topUps, closed }: ResetEntry, used: number): Differe
       closed.topUps - Math.max(0, closed.used - quota),
       [entryId],
     ),
+    ...within(`impounded with ${period}`, impounded, closed.impounded ?? 0, topUps, [entryId]),
   ]
 }
 
@@ -147,12 +158,44 @@ function inHolds({ workspace, holds }: Books): Difference[] {
   ]
 }
 
-/** A purchase has credited what its payment entries say, and those are there from its first payment on. */
+/**
+ * What is owed can be returned: by the holds that were open, and out of top-ups that are left. And purchases
+ * have pending all that is owed or impounded for them.
+ */
+function inOwed({ workspace, purchases }: Books): Difference[] {
+  const { owed, impounded = 0, held, topUps } = workspace
+  const pending = purchases.filter((purchase) => purchase.pending > 0)
+  const wanted = sum(pending.map((purchase) => purchase.pending))
+  const waits = (owed?.tokens ?? 0) + impounded
+  return [
+    ...(owed
+      ? [
+          ...within('owed', owed.tokens, 1, Math.min(owed.held, topUpsLeftOf(workspace)), []),
+          ...within('held by holds that owe', owed.held, 1, held, []),
+        ]
+      : []),
+    ...within('impounded', impounded, 0, topUps, []),
+    ...within('owed and impounded', waits, 0, wanted, pending.map(purchaseEntryOf)),
+  ]
+}
+
+function purchaseEntryOf({ purchaseId }: Purchase): string {
+  return `purchase#${purchaseId}`
+}
+
+/**
+ * A purchase has credited what its payment entries say, and those are there from its first payment on. What
+ * it should lose has been taken, is pending, or was spent before.
+ */
 function inPurchase(purchase: Purchase, entries: readonly LedgerEntry[]): Difference[] {
-  const { purchaseId, status, tokens, taken } = purchase
+  const { purchaseId, status, tokens, reversed, taken, pending, shortfall } = purchase
   const payments = paymentsOf(entries).filter((entry) => entry.purchaseId === purchaseId)
   const credited = isPaid(status) ? tokens - taken : 0
-  return equal(`credited by ${purchaseId}`, credited, sum(payments.map(tokensOf)), ids(payments))
+  const lost = taken + pending + shortfall
+  return [
+    ...equal(`credited by ${purchaseId}`, credited, sum(payments.map(tokensOf)), ids(payments)),
+    ...equal(`reversed of ${purchaseId}`, reversed, lost, [purchaseEntryOf(purchase)]),
+  ]
 }
 
 /** Entries that no month and no purchase accounts for. */
@@ -182,8 +225,8 @@ function inEntry(entry: LedgerEntry): Difference[] {
 
 /** No figure is below zero, and each is a number that a sum can be trusted with. */
 function inRange(workspace: Workspace): Difference[] {
-  const { quota, topUps, balance, held, holds } = workspace
-  const figures = { quota, topUps, balance, held, holds, used: usedOf(workspace) }
+  const { quota, topUps, balance, held, holds, impounded = 0 } = workspace
+  const figures = { quota, topUps, balance, held, holds, impounded, used: usedOf(workspace) }
   return Object.entries(figures)
     .filter(([, figure]) => !Number.isSafeInteger(figure) || figure < 0)
     .map(([what, stored]) => ({ what, stored, ledger: 'a whole number from 0 up', entries: [] }))
@@ -225,6 +268,17 @@ function usedBy(entry: LedgerEntry): number {
   return entry.type === 'hold' ? entry.charged : 0
 }
 
+/** What an entry says it added to what is impounded, within its month. */
+function impoundedBy(entry: LedgerEntry): number {
+  if (entry.type === 'hold') return entry.impounded ?? 0
+  return entry.type === 'payment' ? -(entry.impounded ?? 0) : 0
+}
+
+/** All that a workspace has, free or not. */
+function keptBy({ balance, held, impounded = 0 }: Workspace): number {
+  return balance + held + impounded
+}
+
 function tokensUsed(entries: LedgerEntry[]): number {
   return sum(entries.map(usedBy))
 }
@@ -236,6 +290,17 @@ function equal<Figure extends number | string>(
   entries: string[],
 ): Difference[] {
   return stored === ledger ? [] : [{ what, stored, ledger, entries }]
+}
+
+function within(
+  what: string,
+  stored: number,
+  least: number,
+  most: number,
+  entries: string[],
+): Difference[] {
+  const nearest = Math.max(least, Math.min(stored, most))
+  return equal(what, stored, nearest, entries)
 }
 
 function ids(records: readonly { entryId: string }[]): string[] {

@@ -49,6 +49,8 @@ export interface HoldEntry extends Recorded {
   uncovered: number
   /** What went back to the balance. */
   returned: number
+  /** What came back with it, and is kept for a refund or dispute; absent when 0. */
+  impounded?: number
   member?: string
   feature?: string
   model?: string
@@ -64,6 +66,7 @@ export interface ExtensionEntry extends Recorded {
 /** Expired holds returned together; each has a hold entry of its own beside this one. */
 export interface ExpiryEntry extends Recorded {
   type: 'expire'
+  /** What they had set aside. */
   tokens: number
   holds: number
 }
@@ -95,21 +98,27 @@ export interface PaymentEntry extends Recorded {
   status: PurchaseStatus
   /** Tokens added, or below zero taken back. */
   tokens: number
-  /** Tokens that should have been taken back but were already spent. */
+  /** Tokens that should have been taken back, and are now known to have been spent. */
   shortfall: number
+  /** What is still to be taken back when open holds return it; absent when 0. */
+  pending?: number
+  /** Of the tokens taken back, those that holds had returned for it; absent when 0. */
+  impounded?: number
 }
 
 export interface ResetEntry extends Recorded {
   type: 'reset'
   plan: PlanId
   quota: number
-  /** Top-ups that came over into the new period. */
+  /** Top-ups that came over into the new period, and what of them is impounded; absent when 0. */
   topUps: number
+  impounded?: number
   /** How the period that ended stood at its end. */
   closed: {
     period: Period
     quota: number
     topUps: number
+    impounded?: number
     used: number
     /** Unused quota, gone with the reset. */
     expired: number

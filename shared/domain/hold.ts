@@ -1,5 +1,6 @@
 import { type ExpiryEntry, type ExtensionEntry, entryId, type HoldEntry } from './entry.ts'
-import { type Conditions, type Moment, type Movement, recorded } from './movement.ts'
+import { type Conditions, type Moment, type Movement, recorded, secondsAfter } from './movement.ts'
+import { payOwed } from './owed.ts'
 import type { Refusal } from './refusal.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -89,6 +90,7 @@ export interface Release {
  * Closes an open hold. More than was held is taken from the balance as far as it goes, and what is left
  * over is recorded as uncovered: the tokens have been spent, so there is nothing to refuse. A hold of an
  * earlier period has nothing set aside any more, and its use is charged to the new month in the same way.
+ * What comes back pays first what the hold owes to a refund or dispute.
  */
 export function closeHold(
   hold: OpenHold,
@@ -120,7 +122,7 @@ export function chargeLate(
 }
 
 function charge(
-  { workspaceId, holdId, member, feature, model, ...hold }: OpenHold | HoldEntry,
+  { workspaceId, holdId, at, member, feature, model, ...hold }: OpenHold | HoldEntry,
   { outcome, held, used }: { outcome: HoldEntry['outcome']; held: number; used: number },
   moment: Moment,
   seen?: Workspace,
@@ -131,6 +133,10 @@ function charge(
   const fromBalance = short ? seen.balance : excess
   const charged = fromHold + fromBalance
   const requested = hold.type === 'open' ? hold.tokens : hold.held
+  const returned = held - fromHold
+  // What holds nothing owes nothing.
+  const owed = held > 0 ? payOwed(seen, [{ hold: { at, tokens: held }, returned }]) : undefined
+  const impounded = owed?.total ?? 0
   return {
     entry: {
       type: 'hold',
@@ -141,19 +147,26 @@ function charge(
       used,
       charged,
       uncovered: used - charged,
-      returned: held - fromHold,
+      returned: returned - impounded,
+      impounded: impounded || undefined,
       member,
       feature,
       model,
     },
-    when: short ? { asRead: { balance: fromBalance } } : { balanceAtLeast: excess },
+    when: {
+      ...owed?.when,
+      ...(short
+        ? { asRead: { ...owed?.when.asRead, balance: fromBalance } }
+        : { balanceAtLeast: excess }),
+    },
     add: {
-      balance: held - fromHold - fromBalance,
+      balance: returned - impounded - fromBalance,
       held: -held,
       holds: held > 0 ? -1 : 0,
+      impounded: impounded || undefined,
       day: charged > 0 ? { day: moment.day, tokens: charged } : undefined,
     },
-    set: {},
+    set: owed?.set ?? {},
   }
 }
 
@@ -187,15 +200,17 @@ export function extendHold(
  * where none of these holds has expired.
  */
 export function returnExpired(
-  { workspaceId, period }: Workspace,
+  workspace: Workspace,
   holds: readonly OpenHold[],
   now: Date,
 ): Movement<ExpiryEntry> | undefined {
+  const { workspaceId, period } = workspace
   const moment = { at: now.toISOString(), period }
   const expired = holds.filter((hold) => hasExpired(hold, period, now)).slice(0, expiredAtOnceMax)
   const [first] = expired
   if (!first) return undefined
   const tokens = sum(expired)
+  const owed = payOwed(workspace, expired.map(returningAll))
   return {
     entry: {
       type: 'expire',
@@ -203,12 +218,17 @@ export function returnExpired(
       tokens,
       holds: expired.length,
     },
-    when: {},
-    add: { balance: tokens, held: -tokens, holds: -expired.length },
-    set: {},
-    also: expired.flatMap((hold) => [
+    when: owed.when,
+    add: {
+      balance: tokens - owed.total,
+      held: -tokens,
+      holds: -expired.length,
+      impounded: owed.total || undefined,
+    },
+    set: owed.set,
+    also: expired.flatMap((hold, at) => [
       { closes: hold, ifExpiredBy: moment.at },
-      { entry: expiredEntry(hold, moment) },
+      { entry: expiredEntry(hold, owed.paid[at]!, moment) },
     ]),
   }
 }
@@ -222,11 +242,27 @@ export function withExpiredReturned(
   holds: readonly OpenHold[],
   now: Date,
 ): Workspace {
-  const tokens = sum(holds.filter((hold) => hasExpired(hold, workspace.period, now)))
-  return { ...workspace, balance: workspace.balance + tokens, held: workspace.held - tokens }
+  const expired = holds.filter((hold) => hasExpired(hold, workspace.period, now))
+  const tokens = sum(expired)
+  const owed = payOwed(workspace, expired.map(returningAll))
+  return {
+    ...workspace,
+    ...owed.set,
+    balance: workspace.balance + tokens - owed.total,
+    held: workspace.held - tokens,
+    impounded: (workspace.impounded ?? 0) + owed.total || undefined,
+  }
 }
 
-function expiredEntry(hold: OpenHold, moment: Pick<Moment, 'at' | 'period'>): HoldEntry {
+function returningAll(hold: OpenHold) {
+  return { hold, returned: hold.tokens }
+}
+
+function expiredEntry(
+  hold: OpenHold,
+  impounded: number,
+  moment: Pick<Moment, 'at' | 'period'>,
+): HoldEntry {
   const { workspaceId, holdId, tokens, member, feature, model } = hold
   return {
     type: 'hold',
@@ -237,7 +273,8 @@ function expiredEntry(hold: OpenHold, moment: Pick<Moment, 'at' | 'period'>): Ho
     used: 0,
     charged: 0,
     uncovered: 0,
-    returned: tokens,
+    returned: tokens - impounded,
+    impounded: impounded || undefined,
     member,
     feature,
     model,
@@ -247,10 +284,6 @@ function expiredEntry(hold: OpenHold, moment: Pick<Moment, 'at' | 'period'>): Ho
 /** A hold of another period has nothing to return: the reset ended it. */
 function hasExpired(hold: OpenHold, period: Workspace['period'], now: Date): boolean {
   return hold.period === period && hold.heldUntil <= now.toISOString()
-}
-
-function secondsAfter(at: string, seconds: number): string {
-  return new Date(Date.parse(at) + seconds * 1_000).toISOString()
 }
 
 function sum(holds: readonly OpenHold[]): number {

@@ -36,11 +36,12 @@ interface Part {
  */
 export function meterOf(workspace: Workspace, now: Date, role?: Role): Meter {
   const current = asOf(workspace, periodOf(now))
-  const { workspaceId, plan, period, quota, topUps, balance, held } = current
+  const { workspaceId, plan, period, quota, balance, held } = current
   const used = usedOf(current)
   const limit = limitOf(current)
   const topUpsLeft = topUpsLeftOf(current)
   const quotaLeft = balance + held - topUpsLeft
+  const topUps = limit - quota
   const reason = purchaseBarFor(plan, role)
   return {
     workspaceId,

@@ -10,9 +10,10 @@ import {
   type UsageEntry,
 } from './entry.ts'
 import type { OpenHold } from './hold.ts'
+import { dependsOnState, reversalOf } from './owed.ts'
 import { dayOf, type Period, periodOf, startOf } from './period.ts'
 import { planOf, quotaOf } from './plan.ts'
-import { isPaid, type Purchase, type Standing, settled } from './purchase.ts'
+import { isPaid, type Purchase, type PurchaseRef, type Standing, settled } from './purchase.ts'
 import type { Refusal } from './refusal.ts'
 import { rolledOver, topUpsLeftOf, topUpsMax, usedOf, type Workspace } from './workspace.ts'
 
@@ -30,6 +31,7 @@ export interface Movement<Entry extends Recordable = Recordable> {
     balance?: number
     held?: number
     holds?: number
+    impounded?: number
     day?: { day: string; tokens: number }
   }
   /** Values to store as they are; a field present but undefined is removed. */
@@ -43,6 +45,7 @@ export interface Conditions {
   absent?: true
   balanceAtLeast?: number
   topUpsAtMost?: number
+  heldAtLeast?: number
   holdsBelow?: number
   /** `holdsExpireFrom` is there, and not later than this. */
   holdsExpireBy?: string
@@ -60,6 +63,8 @@ export type Also =
   | { entry: LedgerEntry }
   /** Writes nothing, but holds the movement to there being no such entry. */
   | { absent: string }
+  /** Puts a purchase on the list of those to settle again, from a time on (ISO 8601, UTC). */
+  | { retry: PurchaseRef; nextAt: string }
 
 /** A purchase to store in the same transaction, if it is still at the version it was read at. */
 export interface PurchaseChange {
@@ -266,6 +271,7 @@ function keepsPlan(seen: Workspace, { plan, quota }: { plan: PlanId; quota: numb
  */
 export function reset(workspace: Workspace, to: Period): Movement<ResetEntry> {
   const { workspaceId, plan, quota, topUps, balance, held, period, days, next } = workspace
+  const { owed, impounded } = workspace
   const after = rolledOver(workspace, to)
   return {
     entry: {
@@ -277,16 +283,18 @@ export function reset(workspace: Workspace, to: Period): Movement<ResetEntry> {
       plan: after.plan,
       quota: after.quota,
       topUps: after.topUps,
+      impounded: after.impounded,
       closed: {
         period,
         quota,
         topUps,
+        impounded,
         used: usedOf(workspace),
         expired: balance + held - topUpsLeftOf(workspace),
         days,
       },
     },
-    when: { asRead: { plan, quota, topUps, balance, held, period, days, next } },
+    when: { asRead: { plan, quota, topUps, balance, held, owed, impounded, period, days, next } },
     add: {},
     set: {
       plan: after.plan,
@@ -296,6 +304,8 @@ export function reset(workspace: Workspace, to: Period): Movement<ResetEntry> {
       held: after.held,
       holds: after.holds,
       holdsExpireFrom: undefined,
+      owed: undefined,
+      impounded: after.impounded,
       period: after.period,
       days: after.days,
       next: undefined,
@@ -304,57 +314,76 @@ export function reset(workspace: Workspace, to: Period): Movement<ResetEntry> {
 }
 
 /**
- * Brings a purchase, and the tokens it gave, to where Stripe says it should stand.
+ * Brings a purchase, and the tokens it gave, to where Stripe says it should stand, and takes what holds have
+ * returned for it. `ahead` is what purchases reversed before it still have pending in this workspace.
  *
- * Taking back never reaches below zero: what was spent stays spent, and the entry records the shortfall.
- * A purchase credited in this same movement always has enough to take back from, for its own tokens have
- * not been used yet; so only a later reversal depends on what the workspace holds.
+ * Taking back never reaches below zero: what was spent stays spent, and the entry records the shortfall; what
+ * is only held stays pending, and the purchase is put on the list of those to settle again. A purchase
+ * credited in this same movement always has enough to take back from, for its own tokens have not been used
+ * yet; so only a later reversal depends on what the workspace holds.
  */
 export function settle(
   purchase: Purchase,
   standing: Standing,
   moment: Moment,
   seen: Workspace,
-): Movement<PaymentEntry> | Refusal<'top_ups_limit'> {
-  const credit = isPaid(purchase.status) ? 0 : purchase.tokens
-  const more = Math.max(0, standing.reversed - purchase.reversed)
-  const dependsOnState = more > 0 && credit === 0
-  const takenBack = dependsOnState ? Math.min(more, topUpsLeftOf(seen), seen.balance) : more
-  // Never more than the reversal was taken, so this is above zero only where the reversal has shrunk.
-  const givenBack = Math.max(0, purchase.taken - standing.reversed)
-  const tokens = credit + givenBack - takenBack
-  if (seen.topUps > topUpsMax - tokens) return { refused: 'top_ups_limit', workspace: seen }
+  ahead = 0,
+): Movement<PaymentEntry> {
+  const { reversed } = standing
+  const isCredit = !isPaid(purchase.status)
+  const stateful = !isCredit && dependsOnState(purchase, reversed)
+  const reversal = isCredit
+    ? { taken: reversed, pending: 0, shortfall: 0, fromBalance: reversed, fromImpounded: 0 }
+    : reversalOf(purchase, reversed, moment, seen, ahead)
+  const { taken, pending, shortfall, fromBalance, fromImpounded } = reversal
+  const balance = (isCredit ? purchase.tokens : 0) - fromBalance
+  const tokens = balance - fromImpounded
 
-  const entry: PaymentEntry = {
-    type: 'payment',
-    ...recorded(
-      purchase.workspaceId,
-      entryId.payment(purchase.purchaseId, purchase.version + 1),
-      moment,
-    ),
-    purchaseId: purchase.purchaseId,
-    status: standing.status,
-    tokens,
-    shortfall: more - takenBack,
-  }
+  const { workspaceId, purchaseId, version } = purchase
+  const ref = { workspaceId, purchaseId }
+  const impoundedAfter = (seen.impounded ?? 0) - fromImpounded
   return {
-    entry,
-    when: dependsOnState
-      ? { asRead: { topUps: seen.topUps, balance: seen.balance, held: seen.held } }
-      : { topUpsAtMost: topUpsMax - tokens },
-    add: tokens === 0 ? {} : { topUps: tokens, balance: tokens },
-    // The customer of the last checkout that was paid; a refund of an older one brings nobody back.
-    set: credit > 0 && standing.customerId ? { checkoutCustomerId: standing.customerId } : {},
+    entry: {
+      type: 'payment',
+      ...recorded(workspaceId, entryId.payment(purchaseId, version + 1), moment),
+      purchaseId,
+      status: standing.status,
+      tokens,
+      shortfall: Math.max(0, shortfall - purchase.shortfall),
+      pending: pending || undefined,
+      impounded: fromImpounded || undefined,
+    },
+    // What has been paid for is credited, whatever a workspace has; the ceiling is for orders and grants.
+    when: stateful ? { asRead: { version: seen.version } } : {},
+    add: tokens === 0 && balance === 0 ? {} : { topUps: tokens, balance },
+    set: {
+      // That of the last checkout that was paid: a refund of an older one brings nobody back.
+      ...(isCredit && standing.customerId && { checkoutCustomerId: standing.customerId }),
+      ...(stateful && 'owed' in reversal && { owed: reversal.owed }),
+      ...(fromImpounded > 0 && { impounded: impoundedAfter || undefined }),
+    },
     also: [
       {
         purchase: {
           ...settled(purchase, standing, moment.at),
-          taken: purchase.taken + takenBack - givenBack,
+          taken,
+          pending,
+          shortfall,
+          pendingSince: pending > 0 ? (purchase.pendingSince ?? moment.at) : undefined,
         },
-        replacesVersion: purchase.version,
+        replacesVersion: version,
       },
+      ...(pending > 0 ? [{ retry: ref, nextAt: secondsAfter(moment.at, retryAfterSeconds) }] : []),
     ],
   }
+}
+
+/** Holds last fifteen minutes at most, unless they are extended. */
+const retryAfterSeconds = 900
+
+/** ISO 8601, UTC. */
+export function secondsAfter(at: string, seconds: number): string {
+  return new Date(Date.parse(at) + seconds * 1_000).toISOString()
 }
 
 /** What every entry says of itself. */

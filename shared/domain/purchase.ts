@@ -25,15 +25,26 @@ export interface Purchase {
   sessionId?: string
   checkoutUrl?: string
   receiptUrl?: string
-  /** Tokens that Stripe's state says this purchase should lose. */
+  /** Tokens that Stripe's state says this purchase should lose: always the sum of the next three. */
   reversed: number
   /** Tokens really taken back for it. */
   taken: number
+  /** Not taken yet, only because open holds had them. */
+  pending: number
+  /** Spent before they could be taken. */
+  shortfall: number
+  /** When something first became pending (ISO 8601, UTC): who was first is served first. */
+  pendingSince?: string
   /** ISO 8601, UTC. */
   createdAt: string
   updatedAt: string
   /** When Stripe was last asked on behalf of somebody watching. */
   checkedAt?: string
+}
+
+export interface PurchaseRef {
+  workspaceId: string
+  purchaseId: string
 }
 
 export type PurchaseStatus =
@@ -144,6 +155,8 @@ export interface PurchaseView {
   tokens: number
   /** Tokens this purchase has given and not had taken back. */
   credited: number
+  /** Of these, tokens that will be taken back when open holds return them; absent when 0. */
+  pending?: number
   amount: number
   currency: string
   checkoutUrl?: string
@@ -158,6 +171,7 @@ export function purchaseView(purchase: Purchase): PurchaseView {
     status,
     tokens,
     credited: isPaid(status) ? tokens - taken : 0,
+    pending: purchase.pending > 0 ? purchase.pending : undefined,
     amount,
     currency,
     checkoutUrl: status === 'open' ? purchase.checkoutUrl : undefined,

@@ -20,6 +20,10 @@ export interface Workspace {
   holds: number
   /** No open hold expires before this (ISO 8601, UTC). It may be early, never late. */
   holdsExpireFrom?: string
+  /** Still to be taken back from what open holds return; absent when there is nothing. */
+  owed?: Owed
+  /** Returned by such holds: part of the top-ups, and no longer of the balance; absent when 0. */
+  impounded?: number
   period: Period
   /** Tokens used per day of this period, keyed `1` to `31`. */
   days: Record<string, number>
@@ -32,6 +36,16 @@ export interface Workspace {
   /** ISO 8601, UTC. */
   createdAt: string
   updatedAt: string
+  /** Rises with every movement, so that none can come between unnoticed. */
+  version: number
+}
+
+/** What refunds and disputes should have taken back, and could not only because holds had it. */
+export interface Owed {
+  tokens: number
+  /** Holds opened up to then (ISO 8601, UTC) pay for it, and how much of what they hold is still open. */
+  since: string
+  held: number
 }
 
 /** The most tokens one movement may move, and the largest quota of a workspace. */
@@ -39,8 +53,9 @@ export const movementTokensMax = 1_000_000_000_000
 /** The most tokens a workspace may have topped up, which keeps every sum a safe integer. */
 export const topUpsMax = 1_000_000_000_000_000
 
-export function limitOf({ quota, topUps }: Workspace): number {
-  return quota + topUps
+/** What is impounded is as good as gone, so nobody is shown it. */
+export function limitOf({ quota, topUps, impounded = 0 }: Workspace): number {
+  return quota + topUps - impounded
 }
 
 export function usedOf(workspace: Workspace): number {
@@ -48,25 +63,30 @@ export function usedOf(workspace: Workspace): number {
 }
 
 /**
- * Top-ups not yet used, those in open holds included. The quota is used first: that is what keeps the
- * promise that purchased tokens never expire.
+ * Top-ups not yet used, those in open holds included and those impounded not. The quota is used first: that
+ * is what keeps the promise that purchased tokens never expire.
  */
-export function topUpsLeftOf({ topUps, balance, held }: Workspace): number {
-  return Math.min(topUps, balance + held)
+export function topUpsLeftOf({ topUps, balance, held, impounded = 0 }: Workspace): number {
+  return Math.min(topUps - impounded, balance + held)
 }
 
-/** The workspace as it stands in a later period: unused quota is gone, unused top-ups stay, holds have ended. */
+/**
+ * The workspace as it stands in a later period: unused quota is gone, unused top-ups stay, holds have ended.
+ * What they still owed is impounded, for that is where their return would have gone.
+ */
 export function rolledOver(workspace: Workspace, period: Period): Workspace {
-  const { next, holdsExpireFrom, ...kept } = workspace
+  const { next, holdsExpireFrom, owed, impounded: before = 0, ...kept } = workspace
   const plan = next?.plan ?? workspace.plan
   const quota = quotaOf(plan, next?.quota ?? workspace.quota)
-  const topUps = topUpsLeftOf(workspace)
+  const left = topUpsLeftOf(workspace)
+  const paid = owed ? Math.min(owed.tokens, workspace.held, left) : 0
   return {
     ...kept,
+    ...(before + paid > 0 && { impounded: before + paid }),
     plan,
     quota,
-    topUps,
-    balance: quota + topUps,
+    topUps: before + left,
+    balance: quota + left - paid,
     held: 0,
     holds: 0,
     period,

@@ -61,6 +61,10 @@ const purchaseFields = {
   status: z.enum(['open', 'processing', 'paid', 'failed', 'expired', 'refunded', 'disputed']),
   tokens: count(),
   credited: told(count(), 'Tokens this purchase has given and not had taken back.'),
+  pending: told(
+    z.optional(count()),
+    'Of these, tokens that will be taken back when open holds return them.',
+  ),
   amount: told(count(), "In the currency's minor unit, before tax."),
   currency: z.string(),
   checkoutUrl: told(z.optional(z.string()), 'Where the buyer pays, while the purchase is open.'),
@@ -161,7 +165,11 @@ export const activity = z.object({
             purchaseId: z.string(),
             status: purchaseFields.status,
             tokens: told(z.int(), 'Tokens added, or below zero taken back.'),
-            shortfall: count(),
+            shortfall: told(count(), 'Spent before they could be taken back.'),
+            pending: told(
+              z.optional(count()),
+              'Held when they should have been taken back; what comes back of them still will be.',
+            ),
           }),
           z.object({
             type: z.literal('reset'),

@@ -11,7 +11,8 @@ const checkEveryMs = 2_000
 
 /**
  * A purchase as it stands. While the buyer's part is open it asks Stripe too, so whoever waits for their
- * tokens sees them even if the webhook is late or lost; when Stripe does not answer, what we know must do.
+ * tokens sees them even if the webhook is late or lost; when Stripe does not answer, what we know must do. One
+ * with tokens pending is brought up to date as well: holds may have returned them.
  */
 export async function getPurchase(
   store: Store,
@@ -21,7 +22,7 @@ export async function getPurchase(
 ): Promise<Purchase | Refusal<'purchase_not_found'>> {
   const purchase = await readPurchase(store, ref.workspaceId, ref.purchaseId)
   if (!purchase) return { refused: 'purchase_not_found' }
-  if (!isUnsettled(purchase.status)) return purchase
+  if (!isUnsettled(purchase.status) && purchase.pending === 0) return purchase
   const ourTurn = await claimCheck(store, purchase, now, new Date(now.getTime() - checkEveryMs))
   if (!ourTurn) return purchase
   try {

@@ -36,7 +36,7 @@ export interface Month {
   days: { date: string; tokens: number }[]
 }
 
-type Shown<Entry> = Omit<Entry, 'workspaceId' | 'entryId' | 'listedAt' | 'asked'>
+type Shown<Entry> = Omit<Entry, 'workspaceId' | 'entryId' | 'listedAt' | 'asked' | 'impounded'>
 
 export type ActivityEntry =
   | ({ type: 'purchase'; at: string } & PurchaseView)
@@ -89,12 +89,15 @@ function shown(item: Listed): ActivityEntry {
   if (item.type === 'purchase')
     return { type: 'purchase', at: item.createdAt, ...purchaseView(item) }
   const { workspaceId, entryId, listedAt, ...entry } = item
+  if (entry.type === 'grant') return entry
   if (entry.type === 'plan') {
     // A retry is known by it; it tells a reader nothing.
     const { asked, ...told } = entry
     return told
   }
-  if (entry.type !== 'reset') return entry
-  const { closed, ...reset } = entry
+  // Where tokens wait on their way back is for the books.
+  const { impounded, ...told } = entry
+  if (told.type !== 'reset') return told
+  const { closed, ...reset } = told
   return { ...reset, expired: closed.expired }
 }

@@ -1,27 +1,27 @@
-import { settle } from '../domain/movement.ts'
+import { momentOf, settle } from '../domain/movement.ts'
 import {
   mismatchOf,
   movesTokens,
   type PaymentFacts,
   type Purchase,
+  type PurchaseRef,
   type Standing,
   settled,
   standingOf,
   stands,
 } from '../domain/purchase.ts'
 import type { Refusal } from '../domain/refusal.ts'
+import type { Workspace } from '../domain/workspace.ts'
 import { readFacts } from '../payments/checkout.ts'
 import type { StripeAccount } from '../payments/stripe.ts'
 import { signal } from '../signals.ts'
-import { commit } from '../store/commit.ts'
+import { commit, readUpToDate } from '../store/commit.ts'
 import type { Store } from '../store/dynamodb.ts'
 import { readPurchase, replacePurchase } from '../store/ledger.ts'
+import { pendingPurchases } from '../store/pending.ts'
 import { readWorkspace } from '../store/workspaces.ts'
 
-export interface PurchaseRef {
-  workspaceId: string
-  purchaseId: string
-}
+export type { PurchaseRef }
 
 export type Settled =
   | { purchase: Purchase }
@@ -33,7 +33,8 @@ export type Settled =
 const attemptsMax = 8
 
 /**
- * Brings a purchase to where Stripe says it should stand now, and moves the difference in tokens.
+ * Brings a purchase to where Stripe says it should stand now, and moves the difference in tokens. What it has
+ * pending is taken as far as holds have returned it; the rest stays pending while such holds are open.
  *
  * It looks at the state, never at what changed, so it may be called for any reason, any number of times and
  * in any order. Throws `Unavailable` when Stripe or DynamoDB does not answer; calling again finishes the job.
@@ -55,8 +56,9 @@ export async function settlePurchase(
     if (mismatch) return { mismatch, purchase }
 
     const standing = standingOf(purchase, facts)
-    if (stands(purchase, standing)) return { purchase }
-    if (movesTokens(purchase, standing)) {
+    const stood = stands(purchase, standing)
+    if (stood && !(await hasReturned(store, purchase, standing, now))) return { purchase }
+    if (stood || movesTokens(purchase, standing)) {
       const refusal = await moveTokens(store, purchase, standing, now)
       if (refusal) return refusal
     } else {
@@ -65,6 +67,22 @@ export async function settlePurchase(
     }
   }
   return { refused: 'busy' }
+}
+
+/** Whether something the purchase has pending is there to be taken, or is known to have been spent. */
+async function hasReturned(
+  store: Store,
+  purchase: Purchase,
+  standing: Standing,
+  now: Date,
+): Promise<boolean> {
+  if (purchase.pending === 0) return false
+  const { workspaceId, pending } = purchase
+  const workspace = await readUpToDate(store, { workspaceId, now })
+  if (!workspace) return false
+  const ahead = await pendingAhead(store, purchase, workspace)
+  const movement = settle(purchase, standing, momentOf(now, workspace.period), workspace, ahead)
+  return !('refused' in movement) && movement.entry.pending !== pending
 }
 
 /**
@@ -85,7 +103,8 @@ async function moveTokens(
     workspaceId,
     now,
     seen: workspace,
-    decide: (moment, seen = workspace) => settle(purchase, standing, moment, seen),
+    decide: async (moment, seen = workspace) =>
+      settle(purchase, standing, moment, seen, await pendingAhead(store, purchase, seen)),
   })
   if ('refused' in outcome) {
     if (outcome.refused === 'busy') return { refused: 'busy' }
@@ -95,4 +114,21 @@ async function moveTokens(
     signal('reversal_shortfall', { workspaceId, purchaseId, tokens: outcome.entry.shortfall })
   }
   return undefined
+}
+
+/**
+ * What purchases reversed before this one still have pending, so that who was first is served first. Right as
+ * long as the workspace is as seen: nothing becomes pending or is taken without a movement of its tokens.
+ */
+async function pendingAhead(
+  store: Store,
+  { workspaceId, purchaseId, pending, pendingSince = '' }: Purchase,
+  { owed, impounded }: Workspace,
+): Promise<number> {
+  if (pending === 0 || (!owed && !impounded)) return 0
+  const all = await pendingPurchases(store, workspaceId)
+  const key = `${pendingSince} ${purchaseId}`
+  return all
+    .filter((other) => `${other.pendingSince} ${other.purchaseId}` < key)
+    .reduce((sum, other) => sum + other.pending, 0)
 }

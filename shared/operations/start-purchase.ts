@@ -127,6 +127,8 @@ function purchaseOf(
     version: 1,
     reversed: 0,
     taken: 0,
+    pending: 0,
+    shortfall: 0,
     createdAt: now.toISOString(),
     updatedAt: now.toISOString(),
   }

@@ -23,12 +23,15 @@ export interface Request<Entry extends Recordable, Code extends RefusalCode> {
   now: Date
   /**
    * Builds the movement for a moment, from the workspace where it has been seen. Called again whenever the
-   * state turned out to be another than it was built for.
+   * state turned out to be another than it was built for. It may read what no other write changes as long as
+   * the workspace is at the version seen.
    */
-  decide(moment: Moment, seen?: Workspace): Movement<Entry> | Refusal<Code>
+  decide(moment: Moment, seen?: Workspace): Decided<Entry, Code> | Promise<Decided<Entry, Code>>
   /** What the caller has read already; without it the first attempt is made blind. */
   seen?: Workspace
 }
+
+type Decided<Entry extends Recordable, Code extends RefusalCode> = Movement<Entry> | Refusal<Code>
 
 export type Outcome<Entry extends Recordable, Code extends RefusalCode> =
   | { entry: Entry; replayed: boolean }
@@ -74,7 +77,7 @@ export async function commit<Entry extends Recordable, Code extends RefusalCode>
       }
     }
 
-    const movement = decide(moment, seen)
+    const movement = await decide(moment, seen)
     if (isRefusal(movement)) {
       const entry = wanted && (await readEntry(store, workspaceId, wanted.entryId))
       return entry ? alreadyRecorded(entry, wanted!) : movement
@@ -103,7 +106,9 @@ export async function rollOver(
 ): Promise<Workspace | undefined | 'conflict'> {
   const movement = reset(workspace, to)
   const result = await transact(store, movement)
-  if ('applied' in result) return { ...workspace, ...movement.set }
+  if ('applied' in result) {
+    return { ...workspace, ...movement.set, version: workspace.version + 1 }
+  }
   if ('conflict' in result) return 'conflict'
   return 'workspace' in result ? result.workspace : undefined
 }
@@ -140,24 +145,58 @@ export async function readAfterwards(
 }
 
 /**
+ * The workspace with its month opened and its expired holds returned, for somebody who has to know where it
+ * stands before there is anything to write. Where others keep coming between, it is only as good as read.
+ */
+export async function readUpToDate(
+  store: Store,
+  { workspaceId, now }: { workspaceId: string; now: Date },
+): Promise<Workspace | undefined> {
+  let workspace = await readWorkspace(store, workspaceId)
+  if (workspace && workspace.period < momentOf(now).period) {
+    const rolled = await rollOver(store, workspace, momentOf(now).period)
+    workspace =
+      rolled === undefined || rolled === 'conflict'
+        ? await readWorkspace(store, workspaceId)
+        : rolled
+  }
+  if (!workspace || !holdsExpiredBy(workspace, now.toISOString())) return workspace
+  return (await returnExpiredHolds(store, workspace, now)) ?? workspace
+}
+
+/**
  * Returns what expired holds set aside, and answers with the workspace as it stands then. Undefined where
  * none had expired and the workspace is as given; the next look is then put off to when one may. Where somebody
  * else was at it, what they returned is in the answer, or a refusal would speak of tokens that are back.
+ *
+ * However many have expired, all are returned before anybody goes on: a caller's attempts are not for them.
  */
 async function returnExpiredHolds(
   store: Store,
   workspace: Workspace,
   now: Date,
 ): Promise<Workspace | undefined> {
-  const holds = await listOpenHolds(store, workspace)
-  const movement = returnExpired(workspace, holds, now)
+  const { workspaceId, period } = workspace
+  let holds = await listOpenHolds(store, workspace)
+  let movement = returnExpired(workspace, holds, now)
   if (!movement) {
     const next = earliest(holds.map(({ heldUntil }) => heldUntil))
     const asGiven = await postponeHoldsCheck(store, workspace, next)
-    return asGiven ? undefined : readWorkspace(store, workspace.workspaceId)
+    return asGiven ? undefined : readWorkspace(store, workspaceId)
   }
-  await transact(store, movement)
-  return readWorkspace(store, workspace.workspaceId)
+  for (;;) {
+    const result = await transact(store, movement)
+    const after = await readWorkspace(store, workspaceId)
+    if (!('applied' in result) || after?.period !== period) return after
+    const closed = closedBy(movement)
+    holds = holds.filter(({ holdId }) => !closed.has(holdId))
+    movement = returnExpired(after, holds, now)
+    if (!movement) return after
+  }
+}
+
+function closedBy({ also = [] }: Movement): Set<string> {
+  return new Set(also.flatMap((one) => ('closes' in one ? [one.closes.holdId] : [])))
 }
 
 function earliest(times: string[]): string | undefined {

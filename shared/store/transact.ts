@@ -12,6 +12,7 @@ import type { Workspace } from '../domain/workspace.ts'
 import { answered, isThrottle, type Store } from './dynamodb.ts'
 import { holdClosed, holdExtended } from './holds.ts'
 import { entryAbsent, entryPut, purchasePut } from './ledger.ts'
+import { retryPut } from './retries.ts'
 
 /** What became of one transaction, with the most telling of the reasons where it was cancelled. */
 export type TransactionResult =
@@ -30,7 +31,7 @@ export async function transact(store: Store, movement: Movement): Promise<Transa
   const items = [
     { Update: workspaceUpdate(store, movement) },
     { Put: entryPut(store, movement.entry) },
-    ...(movement.also ?? []).map((also) => alsoWrite(store, movement.entry.workspaceId, also)),
+    ...(movement.also ?? []).map((also) => alsoWrite(store, movement.entry, also)),
   ]
   try {
     await answered(
@@ -77,11 +78,12 @@ function conditionFailed(reason: CancellationReason | undefined): boolean {
 
 type TransactItem = NonNullable<TransactWriteCommandInput['TransactItems']>[number]
 
-function alsoWrite(store: Store, workspaceId: string, also: Also): TransactItem {
+function alsoWrite(store: Store, { workspaceId, at }: Recordable, also: Also): TransactItem {
   if ('purchase' in also) return { Put: purchasePut(store, also) }
   if ('closes' in also) return { Delete: holdClosed(store, also.closes, also.ifExpiredBy) }
   if ('extends' in also) return { Update: holdExtended(store, also.extends, also.to) }
   if ('entry' in also) return { Put: entryPut(store, also.entry) }
+  if ('retry' in also) return { Put: retryPut(store, also.retry, at, also.nextAt) }
   return { ConditionCheck: entryAbsent(store, workspaceId, also.absent) }
 }
 
@@ -109,6 +111,9 @@ function workspaceUpdate(store: Store, { entry, when, add, set }: Movement): Upd
   if (when.topUpsAtMost !== undefined) {
     conditions.push(`${name('topUps')} <= ${value('topUpsAtMost', when.topUpsAtMost)}`)
   }
+  if (when.heldAtLeast !== undefined) {
+    conditions.push(`${name('held')} >= ${value('heldAtLeast', when.heldAtLeast)}`)
+  }
   if (when.holdsBelow !== undefined) {
     conditions.push(`${name('holds')} < ${value('holdsBelow', when.holdsBelow)}`)
   }
@@ -123,11 +128,21 @@ function workspaceUpdate(store: Store, { entry, when, add, set }: Movement): Upd
     )
   }
 
-  const sets = [`${name('updatedAt')} = ${value('updatedAt', entry.at)}`]
+  const increased = (field: string, by: string) =>
+    `if_not_exists(${name(field)}, ${value('zero', 0)}) + ${by}`
+  const sets = [
+    `${name('updatedAt')} = ${value('updatedAt', entry.at)}`,
+    `${name('version')} = ${increased('version', value('one', 1))}`,
+  ]
   const removes: string[] = []
   for (const field of ['quota', 'topUps', 'balance', 'held', 'holds'] as const) {
     if (add[field])
       sets.push(`${name(field)} = ${name(field)} + ${value(`${field}Added`, add[field])}`)
+  }
+  if (add.impounded) {
+    sets.push(
+      `${name('impounded')} = ${increased('impounded', value('impoundedAdded', add.impounded))}`,
+    )
   }
   if (add.day) {
     const day = `${name('days')}.${name(add.day.day)}`

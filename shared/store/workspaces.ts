@@ -30,7 +30,7 @@ export async function readWorkspace(
  */
 export async function postponeHoldsCheck(
   store: Store,
-  { workspaceId, period, held, holds, holdsExpireFrom, updatedAt }: Workspace,
+  { workspaceId, period, holdsExpireFrom, version }: Workspace,
   until: string | undefined,
 ): Promise<boolean> {
   try {
@@ -41,14 +41,12 @@ export async function postponeHoldsCheck(
           Key: { workspaceId },
           UpdateExpression: until ? 'SET holdsExpireFrom = :until' : 'REMOVE holdsExpireFrom',
           ConditionExpression:
-            '#period = :period AND held = :held AND holds = :holds AND holdsExpireFrom = :from AND updatedAt = :updatedAt',
+            '#period = :period AND holdsExpireFrom = :from AND version = :version',
           ExpressionAttributeNames: { '#period': 'period' },
           ExpressionAttributeValues: {
             ':period': period,
-            ':held': held,
-            ':holds': holds,
             ':from': holdsExpireFrom,
-            ':updatedAt': updatedAt,
+            ':version': version,
             ...(until && { ':until': until }),
           },
         }),

@@ -152,7 +152,7 @@ describe('an audit', () => {
     const { differ, lines } = await auditing()
     expect(differ).toBe(1)
     expect(lines[1]).toBe(
-      '  balance and held: 10,385,999 is stored, the ledger says 10,386,000, 1 too little',
+      '  balance, held and impounded: 10,385,999 is stored, the ledger says 10,386,000, 1 too little',
     )
     expect(lines).toContain('    reset#2026-07')
     expect(lines).toContain('    plan#up')
@@ -161,7 +161,7 @@ describe('an audit', () => {
 
 describe('an audit finds', () => {
   it.each<[string, Partial<Workspace>, string]>([
-    ['tokens that nobody gave', { balance: 10_375_001 }, 'balance and held: '],
+    ['tokens that nobody gave', { balance: 10_375_001 }, 'balance, held and impounded: '],
     ['tokens moved from held to the balance', { balance: 10_386_000, held: 0 }, 'held: 0 is'],
     ['a quota nobody changed', { quota: 10_000_001 }, 'quota: '],
     ['top-ups nobody paid', { topUps: 640_001 }, 'top-ups: '],

@@ -226,7 +226,7 @@ describe('the workspace', () => {
   ] as const)('whose %s is %i off does not hold what its ledger gave it', (field, off, stored) => {
     books.workspace[field] += off
     expect(differencesIn(books)).toContainEqual({
-      what: 'balance and held',
+      what: 'balance, held and impounded',
       stored,
       ledger: 10_075_000,
       entries: ['reset#2026-07', ...julyMoves],
@@ -467,6 +467,7 @@ describe('a purchase', () => {
   it('has credited what its payments moved', () => {
     const [paid] = books.purchases as [Purchase]
     paid.taken = 300_000
+    paid.reversed = 300_000
     expect(differencesIn(books)).toEqual([
       {
         what: 'credited by pur_1',
@@ -566,6 +567,99 @@ describe('a workspace whose first months are gone', () => {
     const quota = 2_000_000
     const workspace = workspaceWith({ quota })
     const whats = differencesIn({ workspace, entries: [], holds: [], purchases: [] })
-    expect(whats.map(({ what }) => what)).toEqual(['quota', 'balance and held', 'creations'])
+    expect(whats.map(({ what }) => what)).toEqual([
+      'quota',
+      'balance, held and impounded',
+      'creations',
+    ])
+  })
+})
+
+describe('what is owed and impounded', () => {
+  beforeEach(() => {
+    const { workspace } = books
+    workspace.balance -= 3_000
+    workspace.impounded = 3_000
+    workspace.owed = { tokens: 4_000, since: at('2026-07-15'), held: 5_000 }
+    entry<HoldEntry>('hold#released').impounded = 5_000
+    entry<PaymentEntry>('payment#pur_1#4').impounded = 2_000
+    const [paid] = books.purchases as [Purchase]
+    // 500 of it have been spent, which the next settle finds.
+    paid.pending = 7_500
+    paid.shortfall = 100
+    paid.reversed = 407_600
+  })
+
+  const found = () =>
+    differencesIn(books).map(({ what, stored, ledger }) => ({ what, stored, ledger }))
+
+  it('adds up', () => {
+    expect(found()).toEqual([])
+  })
+
+  it('is what holds kept and payments did not take of it', () => {
+    entry<HoldEntry>('hold#released').impounded = 4_999
+    expect(found()).toEqual([{ what: 'impounded', stored: 3_000, ledger: 2_999 }])
+    entry<PaymentEntry>('payment#pur_1#4').impounded = 1_999
+    expect(found()).toEqual([])
+  })
+
+  it('comes over from the month before, with what its reset kept', () => {
+    entry<ResetEntry>('reset#2026-07').impounded = 600
+    expect(found()).toEqual([{ what: 'impounded', stored: 3_000, ledger: 3_600 }])
+    entry<HoldEntry>('hold#released').impounded = 4_400
+    expect(found()).toEqual([])
+    entry<ResetEntry>('reset#2026-07').impounded = 30_001
+    entry<HoldEntry>('hold#released').impounded = undefined
+    expect(found()).toContainEqual({
+      what: 'impounded with 2026-06',
+      stored: 30_001,
+      ledger: 30_000,
+    })
+  })
+
+  it('in a month that was closed is what that month kept, and the reset loses none of it', () => {
+    entry<ResetEntry>('reset#2026-07').closed.impounded = 50
+    expect(found()).toEqual([
+      { what: 'impounded of 2026-06', stored: 50, ledger: 0 },
+      { what: 'impounded with 2026-06', stored: 0, ledger: 50 },
+    ])
+    // Entries of holds expire, and then nothing can be said of it.
+    expect(differencesIn(books, '2026-07').map(({ what }) => what)).toEqual([
+      'impounded with 2026-06',
+    ])
+  })
+
+  it('can be returned: by the holds that owe it, and out of top-ups that are left', () => {
+    const owed = books.workspace.owed!
+    owed.tokens = 4_500
+    expect(found()).toEqual([])
+    owed.held = 4_499
+    expect(found()).toEqual([{ what: 'owed', stored: 4_500, ledger: 4_499 }])
+    owed.held = 11_001
+    expect(found()).toEqual([{ what: 'held by holds that owe', stored: 11_001, ledger: 11_000 }])
+    owed.held = 5_000
+    owed.tokens = 0
+    expect(found()).toEqual([{ what: 'owed', stored: 0, ledger: 1 }])
+  })
+
+  it('is pending for some purchase, all of it', () => {
+    const [paid] = books.purchases as [Purchase]
+    paid.pending = 7_000
+    paid.reversed = 407_100
+    expect(found()).toEqual([])
+    paid.pending = 6_999
+    expect(found()).toEqual([
+      { what: 'owed and impounded', stored: 7_000, ledger: 6_999 },
+      { what: 'reversed of pur_1', stored: 407_100, ledger: 407_099 },
+    ])
+  })
+
+  it('is no more than was topped up', () => {
+    const { workspace } = books
+    workspace.balance += workspace.impounded! - 630_001
+    workspace.impounded = 630_001
+    workspace.owed = undefined
+    expect(found()).toContainEqual({ what: 'impounded', stored: 630_001, ledger: 630_000 })
   })
 })

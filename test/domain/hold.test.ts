@@ -162,7 +162,7 @@ describe('closing a hold', () => {
 
   it('for more than it held takes the excess from the balance', () => {
     const movement = closeHold(holdWith(), settle(10_000), moment)
-    expect(movement.when).toEqual({ balanceAtLeast: 4_000 })
+    expect(movement.when).toEqual({ balanceAtLeast: 4_000, asRead: { owed: undefined } })
     expect(movement.entry).toMatchObject({ charged: 10_000, uncovered: 0, returned: 0 })
     expect(apply(holding(), movement)).toMatchObject({ balance: 1_990_000, held: 0 })
   })
@@ -178,7 +178,7 @@ describe('closing a hold', () => {
   it('that takes exactly what is left is not short', () => {
     const seen = holding({ balance: 4_000 })
     const movement = closeHold(holdWith(), settle(10_000), moment, seen)
-    expect(movement.when).toEqual({ balanceAtLeast: 4_000 })
+    expect(movement.when).toEqual({ balanceAtLeast: 4_000, asRead: { owed: undefined } })
     expect(movement.entry).toMatchObject({ charged: 10_000, uncovered: 0 })
   })
 
@@ -269,7 +269,7 @@ describe('holds that have expired', () => {
         tokens: 6_000,
         holds: 1,
       },
-      when: {},
+      when: { asRead: { owed: undefined } },
       add: { balance: 6_000, held: -6_000, holds: -1 },
       set: {},
       also: [

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { openHold as openMovement } from '../../shared/domain/hold.ts'
 import { changeWorkspace } from '../../shared/operations/change-workspace.ts'
 import { closeHold } from '../../shared/operations/close-hold.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { extendHold } from '../../shared/operations/extend-hold.ts'
 import { openHold } from '../../shared/operations/open-hold.ts'
+import { commit } from '../../shared/store/commit.ts'
 import type { Store } from '../../shared/store/dynamodb.ts'
 import { listOpenHolds, readForDisplay } from '../../shared/store/holds.ts'
 import { readEntry } from '../../shared/store/ledger.ts'
@@ -337,6 +339,31 @@ describe('an expired hold', () => {
     })
   })
 
+  it('is looked for in time though holds came and went within the millisecond of a look', async () => {
+    const id = await workspace()
+    await release(id, await opened(id, 'soon', 10, 5))
+    /** As by a caller that crashed before it looked at the workspace again. */
+    const open = (holdId: string, ttlSeconds: number) =>
+      commit(beside, {
+        workspaceId: id,
+        now: later(6),
+        decide: (moment, seen) =>
+          openMovement({ workspaceId: id, holdId, tokens: 1_000, ttlSeconds }, moment, seen),
+      })
+    await open('leaving', 60)
+    wire.next(
+      'UpdateItem',
+      behind(async () => {
+        const closing = { outcome: 'released' as const }
+        await closeHold(beside, { workspaceId: id, holdId: 'leaving', closing }, later(6))
+        await open('coming', 14)
+      }),
+    )
+    await consume(id, 'u', 99_001, later(6))
+    await expectBooksToBalance(store, id)
+    expect(await consume(id, 'u', 99_001, later(20))).toMatchObject({ entry: { taken: 99_001 } })
+  })
+
   it('is shown as returned without a write', async () => {
     const id = await workspace()
     await opened(id, 'k', 70_000, 5)
@@ -399,6 +426,40 @@ describe('an expired hold', () => {
     const after = (await readWorkspace(store, id))!
     expect(await listOpenHolds(store, after)).toEqual([])
   })
+})
+
+describe('as many expired holds as a workspace may have', () => {
+  it('come back to the first use, which is not told to try again', async () => {
+    const id = await workspace()
+    await openedAtOnce(id, 1_000, 100)
+    wire.clear()
+    expect(await consume(id, 'u', 100_000, later(61))).toMatchObject({
+      entry: { taken: 100_000 },
+      workspace: { balance: 0, held: 0, holds: 0 },
+    })
+    expect(await listOpenHolds(store, (await readWorkspace(store, id))!)).toEqual([])
+    // They are listed twice: once to return them, and once to see that none is left to wait for.
+    expect(sent('Query')).toHaveLength(2)
+    await expectBooksToBalance(store, id)
+  }, 60_000)
+
+  it('come back once to twelve who find them at the same moment', async () => {
+    const id = await workspace()
+    await openedAtOnce(id, 300, 300)
+    const racers = await Promise.all(
+      Array.from({ length: 12 }, (_, racer) => consume(id, `u${racer}`, 5_000, later(61))),
+    )
+    expect(racers.filter((outcome) => 'entry' in outcome)).toHaveLength(12)
+    expect(await readWorkspace(store, id)).toMatchObject({ balance: 40_000, held: 0, holds: 0 })
+    await expectBooksToBalance(store, id)
+  }, 60_000)
+
+  /** Opens them a few at a time: DynamoDB Local does not let transactions conflict. */
+  async function openedAtOnce(id: string, count: number, tokens: number) {
+    for (let from = 0; from < count; from += 50) {
+      await Promise.all(Array.from({ length: 50 }, (_, n) => opened(id, `k${from + n}`, tokens)))
+    }
+  }
 })
 
 describe('a hold and the month', () => {

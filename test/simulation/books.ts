@@ -4,38 +4,42 @@ import { rule } from './model.ts'
 /**
  * What must hold of one workspace's stored items whatever happened to it, by arithmetic over the items alone:
  * tokens are conserved, the ledger since the last reset adds up to the item, nothing is below zero, and each
- * purchase gave what it says it gave.
+ * purchase gave what it says it gave. `month` is the one it is now.
  */
-export function auditWorkspace(stored: Item, ledgerItems: readonly Item[]): void {
+export function auditWorkspace(stored: Item, ledgerItems: readonly Item[], month: string): void {
   const workspace = plainItem(stored)
   const items = ledgerItems.map(plainItem)
   const entries = items.filter(({ type }) => type !== 'purchase' && type !== 'open')
   const { workspaceId: id, quota, topUps, balance, held, period, days } = workspace
-  const used = quota + topUps - balance - held
+  const { impounded = 0 } = workspace
+  const has = balance + held + impounded
+  const used = quota + topUps - has
 
-  for (const [name, amount] of Object.entries({ quota, topUps, balance, held, used })) {
+  for (const [name, amount] of Object.entries({ quota, topUps, balance, held, impounded, used })) {
     rule(Number.isSafeInteger(amount) && amount >= 0, () => `${id}: ${name} is ${amount}`)
   }
   rule(used <= quota + topUps, () => `${id}: ${used} used of ${quota + topUps}`)
 
   const gained = sum(entries.map(gainOf))
-  rule(balance + held === gained, () => `${id}: has ${balance + held}, and was given ${gained}`)
+  rule(has === gained, () => `${id}: has ${has}, and was given ${gained}`)
 
   const ofMonth = entries.filter((entry) => entry.period === period)
   const opening = ofMonth.find(({ type }) => type === 'reset')
   const since = sum(ofMonth.filter((entry) => entry !== opening).map(gainOf))
   const opened = opening ? opening.quota + opening.topUps : 0
   rule(
-    balance + held === opened + since,
-    () => `${id}: has ${balance + held}, and its month's ledger says ${opened + since}`,
+    has === opened + since,
+    () => `${id}: has ${has}, and its month's ledger says ${opened + since}`,
   )
   const usedByLedger = sum(ofMonth.map(useOf))
   const usedByDays = sum(Object.values(days as Record<string, number>))
   rule(used === usedByLedger, () => `${id}: used ${used}, by its ledger ${usedByLedger}`)
   rule(used === usedByDays, () => `${id}: used ${used}, by its days ${usedByDays}`)
 
-  auditHolds(workspace, items)
-  for (const purchase of items.filter(({ type }) => type === 'purchase')) {
+  auditHolds(workspace, items, month)
+  const purchases = items.filter(({ type }) => type === 'purchase')
+  auditOwed(workspace, entries, purchases)
+  for (const purchase of purchases) {
     const given = sum(
       entries
         .filter(({ purchaseId }) => purchaseId === purchase.purchaseId)
@@ -47,10 +51,37 @@ export function auditWorkspace(stored: Item, ledgerItems: readonly Item[]): void
   }
 }
 
+/** What is owed can be returned, what is impounded came from holds, and purchases wait for all of it. */
+function auditOwed(workspace: Plain, entries: Plain[], purchases: Plain[]): void {
+  const { workspaceId: id, topUps, balance, held, owed, impounded = 0 } = workspace
+  const came = entries.map((entry) => {
+    if (entry.type === 'hold') return entry.impounded ?? 0
+    if (entry.type === 'payment') return -(entry.impounded ?? 0)
+    return entry.type === 'reset' ? (entry.impounded ?? 0) - (entry.closed.impounded ?? 0) : 0
+  })
+  rule(impounded === sum(came), () => `${id}: ${impounded} impounded, by its ledger ${sum(came)}`)
+  if (owed) {
+    const most = Math.min(owed.held, topUps - impounded, balance + held)
+    rule(owed.tokens > 0 && owed.tokens <= most, () => `${id}: ${owed.tokens} owed of ${most}`)
+    rule(owed.held <= held, () => `${id}: ${owed.held} of ${held} held by those that owe`)
+  }
+  const pending = sum(purchases.map((purchase) => purchase.pending))
+  const waits = (owed?.tokens ?? 0) + impounded
+  rule(waits <= pending, () => `${id}: ${waits} owed or impounded, and ${pending} pending`)
+  for (const purchase of purchases) {
+    const { purchaseId, reversed, taken, shortfall } = purchase
+    const adds = [taken, purchase.pending, shortfall].every((part) => part >= 0)
+    const lost = taken + purchase.pending + shortfall
+    rule(adds && lost === reversed, () => `${purchaseId} lost ${lost}, and should ${reversed}`)
+  }
+}
+
 /** What is held is what open holds of the month hold, and none of them expires unnoticed. */
-function auditHolds(workspace: Plain, items: Plain[]): void {
+function auditHolds(workspace: Plain, items: Plain[], month: string): void {
   const { workspaceId: id, held, holds, holdsExpireFrom, period } = workspace
   const open = items.filter((item) => item.type === 'open' && item.period === period)
+  // Where a month is over, only the reset is waited for, and holds may have been forgotten.
+  if (period < month) return
   const tokens = sum(open.map((hold) => hold.tokens))
   rule(held === tokens, () => `${id}: holds ${held}, and its open holds ${tokens}`)
   rule(holds === open.length, () => `${id}: counts ${holds} holds, and has ${open.length}`)

@@ -18,6 +18,7 @@ export type Ask =
   | { kind: 'plan'; workspaceId: string; key: string; plan: PlanId; quota: number }
   | { kind: 'buy'; workspaceId: string; key: string; tokens: number }
   | { kind: 'look at purchase'; workspaceId: string; purchaseId: string }
+  | { kind: 'settle again'; workspaceId: string; purchaseId: string }
   | { kind: 'read meter'; workspaceId: string }
   | { kind: 'webhook'; eventId: string }
   | { kind: 'reconcile' }

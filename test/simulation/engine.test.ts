@@ -30,6 +30,7 @@ describe('the engine in memory', () => {
       const { items } = await live(history, {
         tables,
         pageItemsMax: Infinity,
+        keepsAll: true,
         onAnswer: async (request, answer) => {
           const operation = operationOf(request)
           asked.add(operation)

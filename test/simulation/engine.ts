@@ -1,4 +1,11 @@
-import { type Item, type Placeholders, satisfies, updated, type Value } from './expressions.ts'
+import {
+  type Item,
+  type Placeholders,
+  plainItem,
+  satisfies,
+  updated,
+  type Value,
+} from './expressions.ts'
 
 export interface TableKeys {
   partitionKey: string
@@ -96,6 +103,14 @@ export class Engine {
   all(table: string): Item[] {
     const partitions = [...this.#tables.get(table)!].sort(([one], [other]) => byText(one, other))
     return partitions.flatMap(([, items]) => inOrder(items))
+  }
+
+  /** Deletes what DynamoDB may delete for its age by `time` (epoch seconds), and answers with it. */
+  forget(table: string, timeToLive: string, time: number): Item[] {
+    const old = this.all(table).filter((item) => Number(plainItem(item)[timeToLive]) <= time)
+    this.#by = undefined
+    this.#write(old.map((item) => ({ table, key: item, before: item, after: undefined })))
+    return old
   }
 
   /** What the conditions of a transaction come to now, one reason for each of its items. */

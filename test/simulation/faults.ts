@@ -42,6 +42,7 @@ export const worldFaults = [
   'clock: in another month',
   'sweep: stopped half-way',
   'sweep: late',
+  'hold: forgotten',
 ] as const
 
 /** A cancelled transaction that does not say that the entry was there too. */

@@ -16,6 +16,7 @@ export type Act =
   | { do: 'plan'; at: number; plan: PlanId; quota: number }
   | { do: 'buy'; at: number; steps: number }
   | { do: 'look at purchase'; purchase: number }
+  | { do: 'settle again'; purchase: number }
   | { do: 'read meter'; at: number }
   /** The same request under the same key; or another one under it. */
   | { do: 'again'; earlier: number }
@@ -56,10 +57,16 @@ export const historyOf = (steps: number): fc.Arbitrary<History> =>
   fc
     .array(
       fc.oneof(
-        { weight: 40, arbitrary: step().map((one) => [one]) },
+        { weight: 160, arbitrary: step().map((one) => [one]) },
         { weight: 1, arbitrary: scene(overtakenDrain) },
         { weight: 1, arbitrary: scene(overtakenExpiry) },
         { weight: 1, arbitrary: scene(overtakenPayment) },
+        { weight: 1, arbitrary: scene(overtakenLook) },
+        { weight: 1, arbitrary: scene(overtakenRefund) },
+        { weight: 1, arbitrary: scene(refundedWhileHeld) },
+        { weight: 1, arbitrary: scene(disputedWhileHeld) },
+        { weight: 1, arbitrary: scene(twoRefundedWhileHeld) },
+        { weight: 1, arbitrary: scene(refundedBeforeTheReset) },
       ),
       { minLength: steps, maxLength: steps },
     )
@@ -125,6 +132,105 @@ function overtakenPayment(at: number): Scene {
   ]
 }
 
+/** A hold comes while somebody puts off the next look at holds to the end of another one. */
+function overtakenLook(at: number): Scene {
+  return [
+    { act: { do: 'grant', at, tokens: 5_000 } },
+    { act: { do: 'hold', at, tokens: 1_000, ttlSeconds: 900 } },
+    { act: { do: 'hold', at, tokens: 1_000, ttlSeconds: 1 } },
+    { act: { do: 'release hold', hold: 0 } },
+    { act: { do: 'wait', seconds: 1 } },
+    { act: { do: 'consume', at, tokens: 1, drain: false }, slow: true },
+    { act: { do: 'hold', at, tokens: 1_000, ttlSeconds: 30 } },
+  ]
+}
+
+/** Somebody uses all that a refund has seen and is about to take. */
+function overtakenRefund(at: number): Scene {
+  return [
+    ...paidOrder(at),
+    { act: { do: 'bank', purchase: 0, action: 'refund', tenths: 15 } },
+    { act: { do: 'deliver', event: 0, again: false }, slow: true },
+    { act: { do: 'consume', at, tokens: 900_000_000, drain: true } },
+  ]
+}
+
+function paidOrder(at: number): Scene {
+  return [
+    { act: { do: 'plan', at, plan: 'teams', quota: 10_000_000 } },
+    { act: { do: 'buy', at, steps: 1 } },
+    { act: { do: 'buyer', purchase: 0, action: 'pay' } },
+    { act: { do: 'deliver', event: 0, again: false } },
+  ]
+}
+
+/** So many paid orders of 1,000,000, and nothing left but twice as much, all of it held. */
+function heldAfterPayment(at: number, orders: number): Scene {
+  return [
+    ...Array.from({ length: orders }, () => paidOrder(at)).flat(),
+    { act: { do: 'consume', at, tokens: 900_000_000, drain: true } },
+    { act: { do: 'grant', at, tokens: 2_000_000 } },
+    { act: { do: 'hold', at, tokens: 2_000_000, ttlSeconds: 900 } },
+  ]
+}
+
+/** The bank moves one of the last orders, and Stripe tells. */
+function bankMoves(purchase: number, action: BankAction): Scene {
+  return [
+    { act: { do: 'bank', purchase, action, tenths: 15 } },
+    { act: { do: 'deliver', event: 0, again: false } },
+  ]
+}
+
+/** Half of what a refund should have taken comes back, after a later hold has come and gone. */
+function refundedWhileHeld(at: number): Scene {
+  return [
+    ...heldAfterPayment(at, 1),
+    ...bankMoves(0, 'refund'),
+    { act: { do: 'wait', seconds: 20 } },
+    { act: { do: 'grant', at, tokens: 400_000 } },
+    { act: { do: 'hold', at, tokens: 400_000, ttlSeconds: 60 } },
+    { act: { do: 'release hold', hold: 0 } },
+    { act: { do: 'settle hold', hold: 1, tenths: 8 } },
+    { act: { do: 'settle again', purchase: 0 } },
+  ]
+}
+
+/** A dispute is won before what it should have taken comes back. */
+function disputedWhileHeld(at: number): Scene {
+  return [
+    ...heldAfterPayment(at, 1),
+    ...bankMoves(0, 'dispute'),
+    ...bankMoves(0, 'win'),
+    { act: { do: 'release hold', hold: 0 } },
+    { act: { do: 'settle again', purchase: 0 } },
+  ]
+}
+
+/** There is enough for the first of two, and the second asks first. */
+function twoRefundedWhileHeld(at: number): Scene {
+  return [
+    ...heldAfterPayment(at, 2),
+    ...bankMoves(1, 'refund'),
+    { act: { do: 'wait', seconds: 1 } },
+    ...bankMoves(0, 'refund'),
+    { act: { do: 'settle hold', hold: 0, tenths: 3 } },
+    { act: { do: 'settle again', purchase: 0 } },
+    { act: { do: 'settle again', purchase: 1 } },
+  ]
+}
+
+/** The month ends before the hold does. */
+function refundedBeforeTheReset(at: number): Scene {
+  return [
+    ...heldAfterPayment(at, 1),
+    ...bankMoves(0, 'refund'),
+    { act: { do: 'wait for the month to end', secondsBefore: -5 } },
+    { act: { do: 'consume', at, tokens: 1_000, drain: true } },
+    { act: { do: 'settle again', purchase: 0 } },
+  ]
+}
+
 const index = fc.nat({ max: 999 })
 /** Few workspaces, and mostly the same, so that operations meet. */
 const at = often([4, 0], [2, 1], [1, 2], [1, 3])
@@ -183,6 +289,7 @@ function act(): fc.Arbitrary<Act> {
       some(4, 'plan', { at, plan: fc.constant('pro'), quota: fc.nat() }),
       some(6, 'buy', { at, steps: fc.integer({ min: 1, max: 3 }) }),
       some(3, 'look at purchase', { purchase: index }),
+      some(3, 'settle again', { purchase: index }),
       some(2, 'read meter', { at }),
       some(7, 'again', { earlier: index }),
       some(3, 'reuse key', { earlier: index, tokens }),
@@ -196,7 +303,7 @@ function act(): fc.Arbitrary<Act> {
       some(10, 'deliver', { event: index, again: fc.boolean() }),
       some(2, 'drop webhook', { event: index }),
       some(2, 'reconcile', { minutesLate: fc.constantFrom(0, 15, 300) }),
-      some(2, 'sweep', {
+      some(5, 'sweep', {
         monthsLate: fc.constantFrom(0, 0, 0, 1),
         looks: fc.constantFrom(0, 1, 2, 99),
       }),

@@ -16,18 +16,22 @@ export interface Hold {
   id: string
   tokens: number
   month: string
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds, by the clock of whoever opened or extended it. */
+  opened: number
   until: number
   /** `ended` by a reset, and still to be settled; the others are closed. */
   state: 'open' | 'ended' | 'settled' | 'released' | 'expired'
   /** What its settlement said was used; for an expired hold, what a late one said. */
   used?: number
+  /** Its item is gone: kept too long for anybody to come back to it. */
+  forgotten?: boolean
 }
 
 export interface Closing {
   charged: number
   uncovered: number
   returned: number
+  impounded?: number
 }
 
 /** What Stripe says of one purchase. */
@@ -43,6 +47,17 @@ export interface Order {
   credited: boolean
   reversed: number
   taken: number
+  pending: number
+  shortfall: number
+  /** When something became pending, by the clock of whoever settled; epoch milliseconds. */
+  pendingSince?: number
+}
+
+/** What reversals are still owed by holds that were open at the last of them. */
+export interface Owed {
+  tokens: number
+  since: number
+  held: number
 }
 
 /** A broken rule: the service did what the rules do not allow, or something else than they ask. */
@@ -60,6 +75,11 @@ export class Book {
   used = 0
   usedOn: Record<string, number> = {}
   next: { plan: PlanId; quota: number } | undefined
+  owed: Owed | undefined
+  /** Returned for a reversal and not taken yet; counted among what was topped up. */
+  impounded = 0
+  /** The time of the last write, by the clock of whoever wrote it. */
+  writtenAt: number
   readonly holds = new Map<string, Hold>()
   #lots: Lot[] = []
 
@@ -67,6 +87,7 @@ export class Book {
     this.plan = plan
     this.quota = quota
     this.month = monthOf(now)
+    this.writtenAt = now
   }
 
   get toppedUp(): number {
@@ -82,7 +103,7 @@ export class Book {
   }
 
   get balance(): number {
-    return this.quota + this.toppedUp - this.used - this.held
+    return this.quota + this.toppedUp - this.used - this.held - this.impounded
   }
 
   /** The quota is used first, over the whole month and whatever the quota was when something was used. */
@@ -94,9 +115,10 @@ export class Book {
   availableAt(now: number): number {
     if (this.month < monthOf(now)) {
       const { plan, quota } = this.#planNextMonth()
-      return quotaOf(plan, quota) + this.topUpsUnused
+      return quotaOf(plan, quota) + this.topUpsUnused - this.impounded - this.#paidByReset()
     }
-    return this.balance + this.#expiredBy(now)
+    const expired = this.openHolds.filter(({ until }) => until <= now)
+    return this.balance + this.#expiredBy(now) - this.#paidBy(expired.map(returningAll)).paid
   }
 
   planAt(now: number): PlanId {
@@ -113,11 +135,11 @@ export class Book {
     return taken
   }
 
-  open(hold: Omit<Hold, 'state' | 'month'>, now: number): void {
+  open(hold: Omit<Hold, 'state' | 'month' | 'opened'>, now: number): void {
     this.#isIn(now)
     rule(!this.holds.has(hold.id), () => `${hold.id} opened twice`)
     rule(hold.tokens <= this.balance, () => `${hold.tokens} held of ${this.balance}`)
-    this.holds.set(hold.id, { ...hold, state: 'open', month: this.month })
+    this.holds.set(hold.id, { ...hold, state: 'open', month: this.month, opened: now })
   }
 
   /** `used` is what the work needed; a release needed nothing. */
@@ -126,9 +148,14 @@ export class Book {
     const hold = this.#hold(id)
     rule(hold.state === 'open' || hold.state === 'ended', () => `${id} closed when ${hold.state}`)
     const setAside = hold.state === 'open' ? hold.tokens : 0
+    const returned = Math.max(0, setAside - used)
+    const { paid, owed } = this.#paidBy(setAside > 0 ? [{ hold, returned }] : [])
     hold.state = state
     hold.used = used
-    return this.#charge(setAside, used, now)
+    const charge = this.#charge(used, now)
+    this.owed = owed
+    this.impounded += paid
+    return { ...charge, returned: returned - paid, impounded: paid || undefined }
   }
 
   chargeLate(id: string, used: number, now: number): Closing {
@@ -137,17 +164,29 @@ export class Book {
     rule(hold.state === 'expired', () => `${id} charged late when ${hold.state}`)
     rule(hold.used === undefined, () => `${id} charged late twice`)
     hold.used = used
-    return this.#charge(0, used, now)
+    return { ...this.#charge(used, now), returned: 0 }
   }
 
-  returnExpired(ids: string[], now: number): number {
+  returnExpired(ids: string[], now: number): { tokens: number; impounded: number } {
     const holds = ids.map((id) => this.#hold(id))
+    const { paid, owed } = this.#paidBy(holds.map(returningAll))
     for (const hold of holds) {
       rule(hold.state === 'open', () => `${hold.id} returned when ${hold.state}`)
       rule(hold.until <= now, () => `${hold.id} returned before it expired`)
       hold.state = 'expired'
     }
-    return holds.reduce((sum, { tokens }) => sum + tokens, 0)
+    this.owed = owed
+    this.impounded += paid
+    return { tokens: holds.reduce((sum, { tokens }) => sum + tokens, 0), impounded: paid }
+  }
+
+  /** Nobody can come back to it. What it set aside must have been returned before. */
+  forget(id: string, month: string): void {
+    const hold = this.#hold(id)
+    const ended = hold.state !== 'open' || this.month < month
+    rule(ended, () => `${id} was forgotten while it still held tokens`)
+    hold.forgotten = true
+    if (hold.state !== 'open') this.holds.delete(id)
   }
 
   /** Never shorter. Answers with the new end. */
@@ -181,42 +220,126 @@ export class Book {
     return { effect: 'applied', tokens }
   }
 
-  /** Brings an order to where Stripe says it stands; answers with what that moved and could not move. */
-  settle(order: Order, truth: Truth, now: number): { tokens: number; shortfall: number } {
+  /**
+   * Brings an order to where Stripe says it stands; answers with what that moved and could not move. `others`
+   * are all orders of the workspace: who was reversed first is served first.
+   */
+  settle(order: Order, truth: Truth, others: Order[], now: number) {
     this.#isIn(now)
     rule(truth.paid, () => `${order.id} settled without having been paid`)
-    const moves = !order.credited || truth.reversed !== order.reversed
-    rule(moves, () => `${order.id} settled twice`)
-    let tokens = 0
     if (!order.credited) {
       this.#lots.push({ from: order.id, tokens: order.tokens })
-      tokens += order.tokens
       order.credited = true
+      order.reversed = truth.reversed
       // Nobody can have used it yet, so all of it can be taken back again.
-      return {
-        tokens: tokens - this.#takeBack(order, truth.reversed, truth.reversed),
-        shortfall: 0,
-      }
+      this.#takeBack(order, truth.reversed)
+      return { tokens: order.tokens - truth.reversed, shortfall: 0 }
     }
-    if (truth.reversed > order.reversed) {
-      const wanted = truth.reversed - order.reversed
-      rule(this.#expiredBy(now) === 0 || wanted <= this.balance, () => 'expired holds still held')
-      const possible = Math.min(wanted, this.topUpsUnused, this.balance)
-      tokens -= this.#takeBack(order, truth.reversed, possible)
-      return { tokens, shortfall: wanted - possible }
-    }
-    const givenBack = Math.max(0, order.taken - truth.reversed)
-    this.#lots.push({ from: order.id, tokens: givenBack })
-    order.taken -= givenBack
+    const shortfallBefore = order.shortfall
+    const { share, waiting } = this.#shareOf(order, others)
+    const moves = truth.reversed !== order.reversed || waiting !== order.pending
+    rule(moves, () => `${order.id} settled twice`)
+    this.impounded -= share
+    this.#takeBack(order, share)
+    order.pending = waiting
+    const wanted = truth.reversed - order.reversed
     order.reversed = truth.reversed
-    return { tokens: givenBack, shortfall: 0 }
+    let tokens = 0 - share
+    if (wanted > 0) tokens -= this.#reverse(order, wanted, now)
+    else tokens += this.#forgive(order)
+    order.shortfall = order.reversed - order.taken - order.pending
+    if (order.pending === 0) order.pendingSince = undefined
+    else order.pendingSince ??= now
+    return {
+      tokens,
+      shortfall: Math.max(0, order.shortfall - shortfallBefore),
+      pending: order.pending || undefined,
+      impounded: share || undefined,
+    }
+  }
+
+  /** What is impounded, and then what is owed, goes down the queue. */
+  #shareOf(order: Order, others: Order[]): { share: number; waiting: number } {
+    let { impounded } = this
+    let owed = this.owed?.tokens ?? 0
+    const queue = others
+      .filter(({ pending }) => pending > 0)
+      .sort((one, other) => placeOf(one) - placeOf(other) || (one.id < other.id ? -1 : 1))
+    for (const one of queue) {
+      const share = Math.min(one.pending, impounded)
+      const waiting = Math.min(one.pending - share, owed)
+      if (one === order) return { share, waiting }
+      impounded -= share
+      owed -= waiting
+    }
+    return { share: 0, waiting: 0 }
+  }
+
+  /** Takes what is free; what only holds have is owed by them. Answers with what was taken. */
+  #reverse(order: Order, wanted: number, now: number): number {
+    rule(this.#expiredBy(now) === 0 || wanted <= this.balance, () => 'expired holds still held')
+    const taken = Math.min(wanted, this.topUpsUnused - this.impounded, this.balance)
+    this.#takeBack(order, taken)
+    const left = this.topUpsUnused - this.impounded
+    const before = this.owed?.tokens ?? 0
+    const later = Math.min(wanted - taken, Math.max(0, Math.min(this.held, left) - before))
+    order.pending += later
+    if (later > 0) {
+      const since = Math.max(now, this.writtenAt)
+      this.owed = { tokens: before + later, since, held: this.held }
+    }
+    this.#owes(Math.min(this.owed?.tokens ?? 0, left))
+    return taken
+  }
+
+  /** Forgives first what is spent, then what is pending, and gives back only what was taken. */
+  #forgive(order: Order): number {
+    const kept = Math.min(order.taken, order.reversed)
+    const givenBack = order.taken - kept
+    if (givenBack > 0) this.#lots.push({ from: order.id, tokens: givenBack })
+    order.taken = kept
+    const pending = Math.min(order.pending, order.reversed - kept)
+    if (this.owed) this.#owes(this.owed.tokens - (order.pending - pending))
+    order.pending = pending
+    return givenBack
+  }
+
+  #owes(tokens: number): void {
+    this.owed = this.owed && tokens > 0 ? { ...this.owed, tokens } : undefined
+  }
+
+  /**
+   * What holds pay as they close, and what is owed then. Those opened up to the last reversal pay, and those
+   * that must have been open then: less stays held than such holds should still hold.
+   */
+  #paidBy(closing: { hold: Hold; returned: number }[]): { paid: number; owed: Owed | undefined } {
+    let { owed, held } = this
+    let paid = 0
+    for (const { hold, returned } of closing) {
+      held -= hold.tokens
+      if (!owed) continue
+      const dated = hold.opened <= owed.since
+      const stays = dated ? Math.max(0, owed.held - hold.tokens) : Math.min(owed.held, held)
+      const pays = Math.min(owed.tokens, returned, dated ? returned : owed.held - stays)
+      const tokens = Math.min(owed.tokens - pays, stays)
+      owed = tokens > 0 ? { ...owed, tokens, held: stays } : undefined
+      paid += pays
+    }
+    return { paid, owed }
+  }
+
+  #paidByReset(): number {
+    const tokens = this.owed?.tokens ?? 0
+    return Math.min(tokens, this.held, this.topUpsUnused - this.impounded)
   }
 
   /** Opens a month; answers with how the one before ended. */
   turnTo(month: string) {
     rule(month > this.month, () => `reset from ${this.month} to ${month}`)
     const { quota, toppedUp, used, usedOn } = this
+    const paid = this.#paidByReset()
     const closed = {
+      ...(this.impounded > 0 && { impounded: this.impounded }),
       period: this.month,
       quota,
       topUps: toppedUp,
@@ -232,7 +355,12 @@ export class Book {
     this.month = month
     this.used = 0
     this.usedOn = {}
-    for (const hold of this.openHolds) hold.state = 'ended'
+    this.impounded += paid
+    this.owed = undefined
+    for (const hold of this.openHolds) {
+      hold.state = 'ended'
+      if (hold.forgotten) this.holds.delete(hold.id)
+    }
     return closed
   }
 
@@ -245,12 +373,12 @@ export class Book {
   }
 
   /** The hold is closed by now, so the balance has back what it had set aside. */
-  #charge(setAside: number, used: number, now: number): Closing {
+  #charge(used: number, now: number): Omit<Closing, 'returned'> {
     const charged = Math.min(used, this.balance)
     const stranded = charged < used && this.#expiredBy(now) > 0
     rule(!stranded, () => 'use was left uncovered while holds had expired')
     this.#spend(charged, now)
-    return { charged, uncovered: used - charged, returned: Math.max(0, setAside - used) }
+    return { charged, uncovered: used - charged }
   }
 
   #spend(tokens: number, now: number): void {
@@ -260,11 +388,9 @@ export class Book {
     this.usedOn = { ...this.usedOn, [day]: (this.usedOn[day] ?? 0) + tokens }
   }
 
-  #takeBack(order: Order, reversed: number, tokens: number): number {
+  #takeBack(order: Order, tokens: number): void {
     order.taken += tokens
-    order.reversed = reversed
     this.#burn(tokens)
-    return tokens
   }
 
   #burn(tokens: number): void {
@@ -290,6 +416,14 @@ export class Book {
       () => `moved in ${this.month} at ${new Date(now).toISOString()}`,
     )
   }
+}
+
+function placeOf({ pendingSince = 0 }: Order): number {
+  return pendingSince
+}
+
+function returningAll(hold: Hold) {
+  return { hold, returned: hold.tokens }
 }
 
 export function quotaOf(plan: PlanId, own: number): number {

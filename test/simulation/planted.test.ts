@@ -29,8 +29,12 @@ const planted = vi.hoisted(() => {
 
 vi.mock('../../shared/domain/hold.ts', async (original) => planted.breakable(await original()))
 vi.mock('../../shared/domain/movement.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/domain/owed.ts', async (original) => planted.breakable(await original()))
 vi.mock('../../shared/domain/purchase.ts', async (original) => planted.breakable(await original()))
 vi.mock('../../shared/domain/workspace.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/operations/derived-id.ts', async (original) =>
+  planted.breakable(await original()),
+)
 vi.mock('../../shared/payments/checkout.ts', async (original) =>
   planted.breakable(await original()),
 )
@@ -66,7 +70,7 @@ describe('the simulator notices', () => {
       took.push(`| ${bug.name} | ${histories} |`)
       expect(failure?.message).toBeDefined()
     },
-    120_000,
+    300_000,
   )
 
   it('nothing where nothing is planted', async () => {

@@ -252,6 +252,141 @@ export const plantedBugs: PlantedBug[] = [
           real(hold, 0, ...given),
     },
   },
+  {
+    name: 'a refund while tokens are held forgets what was held',
+    instead: {
+      reversalOf:
+        (real) =>
+        (purchase: Any, reversed: number, ...given: Any[]) => {
+          const reversal = real(purchase, reversed, ...given)
+          const { pending, shortfall } = reversal
+          return { ...reversal, pending: 0, shortfall: shortfall + pending, owed: undefined }
+        },
+    },
+  },
+  {
+    name: 'later holds pay for an earlier refund',
+    instead: {
+      payOwed: (real) => (seen: Any, closed: Any[]) =>
+        real(
+          seen,
+          closed.map((one) => ({ ...one, hold: { ...one.hold, at: '' } })),
+        ),
+    },
+  },
+  {
+    name: 'a release forgets to look at what is owed',
+    instead: {
+      closeHold: (real) => (hold: Any, closing: Any, moment: Any, seen: Any) => {
+        const movement = real(hold, closing, moment, seen && { ...seen, owed: undefined })
+        if (closing.outcome === 'settled') return movement
+        const { owed: _, ...asRead } = movement.when.asRead ?? {}
+        return { ...movement, when: { ...movement.when, asRead } }
+      },
+    },
+  },
+  {
+    name: 'what expired holds return pays nothing',
+    instead: {
+      payOwed: (real) => (seen: Any, closed: Any[]) => {
+        const expires = closed.every(({ hold }) => hold.holdId)
+        return expires
+          ? { when: {}, set: {}, paid: closed.map(() => 0), total: 0 }
+          : real(seen, closed)
+      },
+    },
+  },
+  {
+    name: 'what is owed is paid twice',
+    instead: {
+      payOwed: (real) => (seen: Any, closed: Any[]) => {
+        const payment = real(seen, closed)
+        return payment.total > 0 ? { ...payment, set: {} } : payment
+      },
+    },
+  },
+  {
+    name: 'impounded is lost at the reset',
+    instead: {
+      rolledOver:
+        (real) =>
+        (...given: Any[]) => {
+          const { impounded = 0, ...after } = real(...given)
+          return { ...after, topUps: after.topUps - impounded }
+        },
+    },
+  },
+  {
+    name: 'what is owed is forgiven by the reset',
+    instead: {
+      rolledOver: (real) => (workspace: Any, period: Any) =>
+        real({ ...workspace, owed: undefined }, period),
+    },
+  },
+  {
+    name: 'released pending is not given back when a dispute is won',
+    instead: {
+      reversalOf:
+        (real) => (purchase: Any, reversed: number, moment: Any, seen: Any, ahead: Any) => {
+          const reversal = real(purchase, reversed, moment, seen, ahead)
+          return reversed < purchase.reversed ? { ...reversal, owed: seen.owed } : reversal
+        },
+    },
+  },
+  {
+    name: 'who settles first is served first, whoever was reversed first',
+    instead: {
+      settle: (real) => (purchase: Any, standing: Any, moment: Any, seen: Any) =>
+        real(purchase, standing, moment, seen, 0),
+    },
+  },
+  {
+    name: 'a purchase with tokens pending is not put on the list',
+    instead: {
+      settle:
+        (real) =>
+        (...given: Any[]) => {
+          const movement = real(...given)
+          return { ...movement, also: movement.also?.filter((one: object) => !('retry' in one)) }
+        },
+    },
+  },
+  {
+    name: 'a reversal is computed from a workspace that has moved since',
+    instead: {
+      settle:
+        (real) =>
+        (...given: Any[]) => {
+          const movement = real(...given)
+          return movement.when?.asRead ? { ...movement, when: {} } : movement
+        },
+    },
+  },
+  {
+    name: 'the next look at holds is put off, whoever came between',
+    tamper: (operation, input) => {
+      if (operation !== 'UpdateItem') return
+      const guard = / AND holdsExpireFrom = :from AND version = :version/
+      input.ConditionExpression = input.ConditionExpression.replace(guard, '')
+    },
+  },
+  {
+    name: 'an open hold is kept for fourteen days',
+    instead: {
+      entryPut: (real) => (store: Any, entry: Any) => {
+        const put = real(store, entry)
+        if (entry.type !== 'open') return put
+        return { ...put, Item: { ...put.Item, expiresAt: put.Item.expiresAt - 26 * 86_400 } }
+      },
+    },
+  },
+  {
+    name: 'an id is made of a workspace and a key with nothing between them',
+    instead: {
+      derivedId: (real) => (kind: Any, workspaceId: string, key: string) =>
+        real(kind, '', workspaceId + key),
+    },
+  },
 ]
 
 function putOf({ Put }: { Put?: Any }): Any {

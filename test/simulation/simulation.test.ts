@@ -12,7 +12,7 @@ describe('the service under any history, whatever fails', () => {
     for (const fault of allFaults) {
       expect(tally.get(fault) ?? 0, fault).toBeGreaterThan(5)
     }
-  }, 180_000)
+  }, 400_000)
 
   for (const { was, history } of foundHistories) {
     it(`has not come back: ${was}`, async () => {

@@ -189,9 +189,11 @@ export class Witness {
         rule(first !== undefined && !sameAsked(first, ask), tell)
         return
       }
-      case 'hold_not_found':
-        rule(!this.#hold(ask as Extract<Ask, { holdId: string }>), tell)
+      case 'hold_not_found': {
+        const hold = this.#hold(ask as Extract<Ask, { holdId: string }>)
+        rule(!hold || hold.forgotten === true, tell)
         return
+      }
       case 'hold_closed':
         this.#refusedAsClosed(call, ask as Extract<Ask, { holdId: string }>, tell)
         return
@@ -299,16 +301,19 @@ export class Witness {
   }
 
   #follow(written: Written[], by: Call): void {
-    const items = written.map(({ table, before, after }) => ({
+    const all = written.map(({ table, before, after }) => ({
       isWorkspace: table === this.#workspacesTable,
       before: before && plainItem(before),
       after: after && plainItem(after),
     }))
+    const retries = all.flatMap(({ after }) => (after?.type === 'retry' ? [after] : []))
+    const items = all.filter(({ after }) => after?.type !== 'retry')
     const owners = new Set(items.map(({ before, after }) => (after ?? before)!.workspaceId))
     const [owner] = owners
     rule(owners.size === 1, () => `one request wrote in ${[...owners].join(' and ')}`)
     const own = workspaceOf(by.ask)
     rule(own === undefined || own === owner, () => `${by.ask.kind} of ${own} wrote in ${owner}`)
+    this.#retriesPut(retries, items)
     if (owner === '#stripe') {
       rule(by.ask.kind === 'reconcile', () => `${by.ask.kind} moved the cursor`)
       return
@@ -345,8 +350,34 @@ export class Witness {
         this.#recorded.set(`${owner} ${firstIdOf(by.ask)}`, { entry, by })
       }
     }
+    const { version = 0 } = workspace.before ?? {}
+    const counted = workspace.after!.version === version + 1
+    rule(counted, () => `${owner}: version ${version} became ${workspace.after!.version}`)
     this.#standsAs(owner!, workspace.after!)
     for (const call of this.underWay) this.#seeRefusals(call)
+  }
+
+  /** Nothing may become pending and be forgotten: its purchase is on the list from the same moment. */
+  #retriesPut(retries: Plain[], items: { after?: Plain }[]): void {
+    const pending = items.flatMap(({ after }) =>
+      after?.type === 'purchase' && after.pending > 0 ? [after] : [],
+    )
+    const moved = items.some(({ after }) => after?.type === 'payment')
+    const listed = retries.map(({ purchase }) => purchase.purchaseId)
+    const should = moved ? pending.map(({ purchaseId }) => purchaseId) : []
+    rule(
+      isDeepStrictEqual(listed, should),
+      () => `to be settled again are ${should.join()}, listed ${listed.join()}`,
+    )
+  }
+
+  /** A hold's item was deleted for its age. */
+  forgotten({ workspaceId, holdId, entryId }: Plain, time: number): void {
+    this.#moment++
+    this.books.get(workspaceId)?.forget(holdId, monthOf(time))
+    const { by } = this.#recorded.get(`${workspaceId} ${entryId}`) ?? {}
+    this.#recorded.delete(`${workspaceId} ${entryId}`)
+    if (by) this.#recorded.delete(`${workspaceId} ${firstIdOf(by.ask)}`)
   }
 
   /** Carries out by the rules what was asked, and holds the entry to it. */
@@ -424,13 +455,16 @@ export class Witness {
         break
       }
       case 'expire': {
-        says({ holds: gone.length, tokens: book.returnExpired(gone, now) })
+        const { tokens, impounded } = book.returnExpired(gone, now)
+        says({ holds: gone.length, tokens })
+        const kept = entries.reduce((sum, entry) => sum + (entry.impounded ?? 0), 0)
+        rule(kept === impounded, () => `${main.entryId} impounds ${kept}, not ${impounded}`)
         const closed = entries.filter(({ type }) => type === 'hold').map(({ holdId }) => holdId)
         rule(isDeepStrictEqual(closed.sort(), gone.sort()), () => 'holds expired without an entry')
         break
       }
       case 'payment': {
-        askedFor('webhook', 'reconcile', 'look at purchase')
+        askedFor('webhook', 'reconcile', 'look at purchase', 'settle again')
         const { before, after } = ledger.find((one) => one.after?.type === 'purchase') ?? {}
         rule(before !== undefined, () => `${main.entryId} leaves the purchase as it is`)
         says(this.#paymentOf(book, before!, after!, by))
@@ -441,13 +475,16 @@ export class Witness {
         const month = ask.kind === 'sweep' ? ask.month : monthOf(now)
         const closed = book.turnTo(month)
         const { plan, quota, toppedUp: topUps } = book
-        says({ entryId: `reset#${month}`, period: month, plan, quota, topUps, closed })
+        const impounded = book.impounded || undefined
+        says({ entryId: `reset#${month}`, period: month, plan, quota, topUps, impounded, closed })
+        book.writtenAt = Date.parse(`${month}-01`)
         return
       }
       default:
         throw new Broken(`${by.ask.kind} wrote ${main.entryId}`)
     }
     says({ period: book.month, at: new Date(now).toISOString() })
+    book.writtenAt = now
   }
 
   #paymentOf(book: Book, before: Plain, after: Plain, by: Call): Plain {
@@ -459,9 +496,10 @@ export class Witness {
     const { status, reversed } = after
     const told = possible.some((one) => one.status === status && one.reversed === reversed)
     rule(told, () => `${order.id} became ${status} less ${reversed}, which Stripe never said`)
-    const expected = book.settle(order, { paid: true, reversed }, by.now)
-    const { taken } = order
-    rule(after.taken === taken, () => `${order.id}: taken is ${after.taken}, not ${taken}`)
+    const others = [...this.orders.values()].filter(
+      ({ workspaceId }) => workspaceId === order.workspaceId,
+    )
+    const expected = book.settle(order, { paid: true, reversed }, others, by.now)
     rule(before.version + 1 === after.version, () => `${order.id} skipped a version`)
     return { ...expected, purchaseId: order.id, status }
   }
@@ -472,13 +510,15 @@ export class Witness {
       const { tokens, workspaceId } = by.ask as Extract<Ask, { kind: 'buy' }>
       const { purchaseId: id, amount } = after
       rule(after.tokens === tokens && after.status === 'open', () => `${id} is not as ordered`)
-      const order = { id, tokens, workspaceId, amount, credited: false, reversed: 0, taken: 0 }
+      rule(!this.orders.has(id), () => `${id} is the id of two orders`)
+      const nothing = { reversed: 0, taken: 0, pending: 0, shortfall: 0 }
+      const order = { id, tokens, workspaceId, amount, credited: false, ...nothing }
       this.orders.set(id, { ...order, tampered: false, said: [] })
       this.#recorded.set(`${workspaceId} ${firstIdOf(by.ask)}`, { entry: after, by })
       return
     }
     const order = this.orders.get(after.purchaseId)!
-    const { credited, reversed, taken } = order
+    const { credited } = order
     const changes = Object.keys({ ...before, ...after }).filter(
       (name) => !isDeepStrictEqual(before[name], after[name]),
     )
@@ -491,10 +531,12 @@ export class Witness {
       isPaid(after.status) === credited,
       () => `${order.id} is ${after.status}, credited ${credited}`,
     )
-    rule(
-      after.reversed === reversed && after.taken === taken,
-      () => `${order.id} less ${after.reversed} by ${after.taken}, not ${reversed} by ${taken}`,
-    )
+    for (const name of ['reversed', 'taken', 'pending', 'shortfall'] as const) {
+      rule(
+        after[name] === order[name],
+        () => `${order.id}: ${name} is ${after[name]}, not ${order[name]}`,
+      )
+    }
     rule(
       !before.sessionId || before.sessionId === after.sessionId,
       () => `${order.id} changed checkout`,
@@ -509,7 +551,11 @@ export class Witness {
   #standsAs(owner: string, item: Plain): void {
     const book = this.books.get(owner)!
     const { plan, quota, toppedUp: topUps, balance, held, month: period, usedOn: days } = book
-    const expected = { plan, quota, topUps, balance, held, period, days, next: book.next }
+    const expected = {
+      ...{ plan, quota, topUps, balance, held, period, days, next: book.next },
+      owed: book.owed && { ...book.owed, since: new Date(book.owed.since).toISOString() },
+      impounded: book.impounded || undefined,
+    }
     for (const [name, value] of Object.entries({ ...expected, holds: book.openHolds.length })) {
       rule(
         isDeepStrictEqual(item[name], value),

@@ -12,16 +12,18 @@ import { grantTokens } from '../../shared/operations/grant-tokens.ts'
 import { openHold } from '../../shared/operations/open-hold.ts'
 import { reconcile } from '../../shared/operations/reconcile.ts'
 import { resetWorkspaces } from '../../shared/operations/reset-workspaces.ts'
+import { settlePurchase } from '../../shared/operations/settle-purchase.ts'
 import { startPurchase } from '../../shared/operations/start-purchase.ts'
 import { verifyEvent } from '../../shared/payments/events.ts'
 import { readForDisplay } from '../../shared/store/holds.ts'
 import { readEventsCursor, readPurchase, writeEventsCursor } from '../../shared/store/ledger.ts'
+import { schema } from '../../shared/store/schema.ts'
 import { auditWorkspace } from './books.ts'
 import type { Ask, Call } from './call.ts'
 import { chanceFrom } from './chance.ts'
 import { openSimulatedStore, type Tamper, tableKeys, type WireOptions } from './dynamodb.ts'
 import { Engine, type Written } from './engine.ts'
-import type { Item } from './expressions.ts'
+import { type Item, plainItem } from './expressions.ts'
 import { count, Faults, type Tally } from './faults.ts'
 import type { Act, History, Step } from './history.ts'
 import { Broken, monthOf, rule } from './model.ts'
@@ -36,6 +38,8 @@ export interface WorldOptions {
   tables?: WireOptions['tables']
   onAnswer?: WireOptions['onAnswer']
   pageItemsMax?: number
+  /** Nothing is deleted for its age. */
+  keepsAll?: boolean
 }
 
 /** What a history came to that kept all the rules. */
@@ -81,7 +85,8 @@ export class Failure extends Error {
   }
 }
 
-const workspaceIds = ['ada', 'bea', 'cyd', 'dot']
+/** An id and a key may together be the same text as another id and key. */
+const workspaceIds = ['ada', 'bea', 'ada1', 'dot']
 const opening: Extract<Act, { do: 'plan' }>[] = [
   { do: 'plan', at: 0, plan: 'pro', quota: 2_000_000 },
   { do: 'plan', at: 1, plan: 'starter', quota: 100_000 },
@@ -91,6 +96,8 @@ const opening: Extract<Act, { do: 'plan' }>[] = [
 const start = Date.parse('2026-07-14T09:00:00Z')
 const attemptsAfterwards = 3
 const eventsListedMs = 29 * 86_400_000
+/** Longer than any hold that a clock three days ahead has opened. */
+const allHoldsMs = 4 * 86_400_000
 
 class World {
   readonly #tables: WireOptions['tables']
@@ -104,7 +111,9 @@ class World {
   #time = start
   #calls = 0
   #turns = 0
-  #keys = 0
+  /** How many keys each workspace has used: the same keys in all of them. */
+  readonly #keys = new Map<string, number>()
+  readonly #keepsAll: boolean
   readonly #asked: Ask[] = []
   readonly #unanswered: Ask[] = []
   readonly #holds: { workspaceId: string; holdId: string; tokens: number }[] = []
@@ -115,7 +124,14 @@ class World {
   readonly #seen = new Map<string, readonly (Item | undefined)[]>()
   readonly #touched = new Set<string>()
 
-  constructor({ tally = new Map(), tables, pageItemsMax = 3, ...wire }: WorldOptions) {
+  constructor({
+    tally = new Map(),
+    tables,
+    pageItemsMax = 3,
+    keepsAll = false,
+    ...wire
+  }: WorldOptions) {
+    this.#keepsAll = keepsAll
     this.#tally = tally
     this.#tables = tables ?? { workspacesTable: 'workspaces', ledgerTable: 'ledger' }
     this.#engine = new Engine({
@@ -169,6 +185,7 @@ class World {
       const purchase = await readPurchase(this.#store, order.workspaceId, order.id)
       this.#witness.settledAsStripeSays(purchase!)
     }
+    await this.#settlePending()
     await this.#finish({ kind: 'sweep', month: monthOf(this.#time), looks: 99 })
     for (const [workspaceId, { month }] of this.#witness.books) {
       rule(month >= monthOf(this.#time), () => `${workspaceId} was left in ${month}`)
@@ -189,11 +206,11 @@ class World {
     switch (act.do) {
       case 'consume': {
         const { tokens, drain } = act
-        return begin({ kind: 'consume', workspaceId, key: this.#key(), tokens, drain })
+        return begin({ kind: 'consume', workspaceId, key: this.#key(workspaceId), tokens, drain })
       }
       case 'hold': {
         const { tokens, ttlSeconds } = act
-        return begin({ kind: 'hold', workspaceId, key: this.#key(), tokens, ttlSeconds })
+        return begin({ kind: 'hold', workspaceId, key: this.#key(workspaceId), tokens, ttlSeconds })
       }
       case 'settle hold': {
         const hold = chosen(this.#holds.slice(-5), act.hold)
@@ -212,21 +229,43 @@ class World {
         if (!hold) return
         const { workspaceId, holdId } = hold
         const { ttlSeconds } = act
-        return begin({ kind: 'extend hold', workspaceId, key: this.#key(), holdId, ttlSeconds })
+        return begin({
+          kind: 'extend hold',
+          workspaceId,
+          key: this.#key(workspaceId),
+          holdId,
+          ttlSeconds,
+        })
       }
       case 'grant':
-        return begin({ kind: 'grant', workspaceId, key: this.#key(), tokens: act.tokens })
+        return begin({
+          kind: 'grant',
+          workspaceId,
+          key: this.#key(workspaceId),
+          tokens: act.tokens,
+        })
       case 'plan': {
         const { plan, quota } = act
-        return begin({ kind: 'plan', workspaceId, key: this.#key(), plan, quota })
+        return begin({ kind: 'plan', workspaceId, key: this.#key(workspaceId), plan, quota })
       }
       case 'buy':
-        return begin({ kind: 'buy', workspaceId, key: this.#key(), tokens: act.steps * 1_000_000 })
+        return begin({
+          kind: 'buy',
+          workspaceId,
+          key: this.#key(workspaceId),
+          tokens: act.steps * 1_000_000,
+        })
       case 'look at purchase': {
         const order = chosen([...this.#witness.orders.values()].slice(-4), act.purchase)
         if (!order) return
         const { workspaceId, id: purchaseId } = order
         return begin({ kind: 'look at purchase', workspaceId, purchaseId })
+      }
+      case 'settle again': {
+        const order = chosen([...this.#witness.orders.values()].slice(-4), act.purchase)
+        if (!order) return
+        const { workspaceId, id: purchaseId } = order
+        return begin({ kind: 'settle again', workspaceId, purchaseId })
       }
       case 'read meter':
         return begin({ kind: 'read meter', workspaceId })
@@ -277,10 +316,25 @@ class World {
     const cursor = (await readEventsCursor(this.#store))!
     if (time - cursor * 1_000 > eventsListedMs) await this.#reconcileAll()
     this.#time = Math.max(this.#time, time)
+    if (!this.#keepsAll && this.#scheduler.isIdle) this.#forgetOld()
   }
 
-  #key(): string {
-    return `k${++this.#keys}`
+  /** DynamoDB deletes what has expired when it gets to it. */
+  #forgetOld(): void {
+    const { ledgerTable } = this.#tables
+    const time = Math.floor(this.#time / 1_000)
+    const { timeToLive } = schema.ledger
+    for (const item of this.#engine.forget(ledgerTable, timeToLive, time).map(plainItem)) {
+      rule(item.type === 'open', () => `${item.entryId} was forgotten`)
+      count(this.#tally, 'hold: forgotten')
+      this.#witness.forgotten(item, this.#time)
+    }
+  }
+
+  #key(workspaceId: string): string {
+    const key = (this.#keys.get(workspaceId) ?? 0) + 1
+    this.#keys.set(workspaceId, key)
+    return String(key)
   }
 
   #atStripe(act: Extract<Act, { do: 'buyer' | 'bank' | 'tamper' | 'forget customers' }>): void {
@@ -422,6 +476,8 @@ class World {
       }
       case 'look at purchase':
         return getPurchase(store, ours, without(ask, 'kind'), now)
+      case 'settle again':
+        return settlePurchase(store, ours, without(ask, 'kind'), now)
       case 'read meter':
         return this.#readMeter(ask.workspaceId, now)
       case 'webhook': {
@@ -513,7 +569,7 @@ class World {
       const before = this.#seen.get(workspaceId)
       this.#seen.set(workspaceId, items)
       if (this.#touched.has(workspaceId)) {
-        if (stored) auditWorkspace(stored, ledger)
+        if (stored) auditWorkspace(stored, ledger, monthOf(this.#time))
       } else if (before) {
         const same =
           before.length === items.length && items.every((item, at) => item === before[at])
@@ -527,6 +583,28 @@ class World {
     for (let attempt = 1; this.#unanswered.length > 0; attempt++) {
       rule(attempt <= attemptsAfterwards, () => `${this.#unanswered[0]!.kind} does not settle`)
       for (const ask of this.#unanswered.splice(0)) await this.#finish(ask)
+    }
+  }
+
+  /** What is pending is on the list, and nothing stays so once all holds have ended. */
+  async #settlePending(): Promise<void> {
+    const pending = [...this.#witness.orders.values()].filter((order) => order.pending > 0)
+    const listed = this.#engine.partition(this.#tables.ledgerTable, '#stripe').map(plainItem)
+    for (const { workspaceId, id } of pending) {
+      const isListed = listed.some(({ entryId }) => entryId === `retry#${workspaceId}#${id}`)
+      rule(isListed, () => `${id} has tokens pending and is not on the list`)
+    }
+    await this.#waitUntil(this.#time + allHoldsMs)
+    for (const { workspaceId, id: purchaseId } of pending) {
+      await this.#finish({ kind: 'settle again', workspaceId, purchaseId })
+    }
+    for (const { workspaceId, id } of this.#witness.orders.values()) {
+      const purchase = (await readPurchase(this.#store, workspaceId, id))!
+      rule(purchase.pending === 0, () => `${id} has ${purchase.pending} pending for ever`)
+    }
+    for (const [workspaceId, { owed, impounded }] of this.#witness.books) {
+      const waits = (owed?.tokens ?? 0) + impounded
+      rule(waits === 0, () => `${workspaceId} has ${waits} owed or impounded, and nobody waits`)
     }
   }
 

@@ -15,13 +15,17 @@ export function apply(workspace: Workspace | undefined, movement: Movement): Wor
   const before = workspace ?? ({ workspaceId: entry.workspaceId } as Workspace)
   if (when.balanceAtLeast !== undefined && before.balance < when.balanceAtLeast) fail('balance')
   if (when.topUpsAtMost !== undefined && before.topUps > when.topUpsAtMost) fail('topUps')
+  if (when.heldAtLeast !== undefined && before.held < when.heldAtLeast) fail('held')
+  const { holdsExpireFrom = 'never' } = before
+  if (when.holdsExpireBy !== undefined && holdsExpireFrom > when.holdsExpireBy) fail('holds')
   const asRead = when.absent ? {} : { period: entry.period, ...when.asRead }
   for (const [field, read] of Object.entries(asRead)) {
     const stored = before[field as keyof Workspace]
     if (JSON.stringify(stored) !== JSON.stringify(read)) fail(`${field} as read`)
   }
 
-  const after: Workspace = { ...before, ...set, updatedAt: entry.at }
+  const version = (before.version ?? 0) + 1
+  const after: Workspace = { ...before, ...set, updatedAt: entry.at, version }
   for (const field of ['quota', 'topUps', 'balance', 'held', 'holds'] as const) {
     after[field] += add[field] ?? 0
   }
@@ -29,7 +33,8 @@ export function apply(workspace: Workspace | undefined, movement: Movement): Wor
     const { day, tokens } = add.day
     after.days = { ...after.days, [day]: (after.days[day] ?? 0) + tokens }
   }
-  for (const field of ['next', 'holdsExpireFrom'] as const) {
+  if (add.impounded) after.impounded = (after.impounded ?? 0) + add.impounded
+  for (const field of ['next', 'holdsExpireFrom', 'owed', 'impounded'] as const) {
     if (after[field] === undefined) delete after[field]
   }
   return after

@@ -18,6 +18,8 @@ export function purchaseWith(over: Partial<Purchase> = {}): Purchase {
     checkoutUrl: 'https://checkout.example.com/cs_1',
     reversed: 0,
     taken: 0,
+    pending: 0,
+    shortfall: 0,
     createdAt: '2026-07-14T09:00:00.000Z',
     updatedAt: '2026-07-14T09:00:00.000Z',
     ...over,

@@ -73,6 +73,7 @@ export function workspaceWith(over: Partial<Workspace> = {}): Workspace {
     days: {},
     createdAt: '2026-07-01T00:00:00.000Z',
     updatedAt: '2026-07-01T00:00:00.000Z',
+    version: 1,
     ...over,
   }
 }
