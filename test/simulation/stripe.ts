@@ -1,5 +1,5 @@
 import Stripe from 'stripe'
-import { createStripeApi, type OutageMode } from '../../local/stripe/api.ts'
+import { createStripeApi, noTrouble, type OutageMode } from '../../local/stripe/api.ts'
 import { KeptAnswers } from '../../local/stripe/kept-answers.ts'
 import { Account } from '../../local/stripe/state.ts'
 import type { StripeAccount } from '../../shared/payments/stripe.ts'
@@ -19,12 +19,12 @@ export function openSimulatedStripe(
   onEvent: (event: Stripe.Event) => void,
 ): { account: Account; ours: StripeAccount } {
   const account = new Account({ now, publicUrl: 'http://localhost', onEvent })
-  let outage: OutageMode = 'none'
+  const trouble = noTrouble()
   const api = createStripeApi({
     account,
     answers: new KeptAnswers(() => account.now()),
     apiKey,
-    outage: () => outage,
+    trouble,
     save: async () => undefined,
     log: (line) => {
       throw new Error(line)
@@ -32,7 +32,7 @@ export function openSimulatedStripe(
   })
 
   const ask: Ask = async (request, mode = 'none') => {
-    outage = mode
+    trouble.outage = mode
     try {
       return await new Promise<Answer>((resolve) => {
         let head: Pick<Answer, 'status' | 'headers'>
@@ -45,7 +45,7 @@ export function openSimulatedStripe(
         api.emit('request', incoming(request), response)
       })
     } finally {
-      outage = 'none'
+      trouble.outage = 'none'
     }
   }
 

@@ -299,7 +299,7 @@ class World {
     }
     if (act.do === 'bank') {
       const amount = act.tenths > 10 ? undefined : Math.ceil((order.amount * act.tenths) / 10) || 1
-      account.payment(String(session.payment_intent), act.action, amount)
+      account.payment(String(session.payment_intent), act.action, { amount })
       return
     }
     if (session.status !== 'open') return
