@@ -63,12 +63,11 @@ export type Purchase = {
   tokens: number
   /** Tokens this purchase has given and not had taken back. */
   credited: number
-  /** In the currency's minor unit, before tax. */
+  /** In the currency's minor unit, before discounts and tax. */
   amount: number
   currency: string
   /** Where the buyer pays, while the purchase is open. */
   checkoutUrl?: string
-  receiptUrl?: string
   createdAt: string
 }
 
@@ -95,12 +94,11 @@ export type Activity = {
         tokens: number
         /** Tokens this purchase has given and not had taken back. */
         credited: number
-        /** In the currency's minor unit, before tax. */
+        /** In the currency's minor unit, before discounts and tax. */
         amount: number
         currency: string
         /** Where the buyer pays, while the purchase is open. */
         checkoutUrl?: string
-        receiptUrl?: string
         createdAt: string
       }
     | {

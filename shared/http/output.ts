@@ -60,10 +60,9 @@ const purchaseFields = {
   status: z.enum(['open', 'processing', 'paid', 'failed', 'expired', 'refunded', 'disputed']),
   tokens: count(),
   credited: told(count(), 'Tokens this purchase has given and not had taken back.'),
-  amount: told(count(), "In the currency's minor unit, before tax."),
+  amount: told(count(), "In the currency's minor unit, before discounts and tax."),
   currency: z.string(),
   checkoutUrl: told(z.optional(z.string()), 'Where the buyer pays, while the purchase is open.'),
-  receiptUrl: z.optional(z.string()),
   createdAt: time(),
 }
 

@@ -82,7 +82,7 @@ describe('an event of ours', () => {
     await stripe.bank(paymentIntent, 'dispute')
     await stripe.bank(paymentIntent, 'lose')
     const events = await eventsOf(sale, paymentIntent)
-    expect(new Set(events.map(({ type }) => type)).size).toBe(8)
+    expect(new Set(events.map(({ type }) => type)).size).toBe(10)
     for (const event of events) {
       expect(eventTypes).toContain(event.type)
       expect(await following(event)).toBe('settled')
@@ -231,7 +231,7 @@ describe('an event that is not ours', () => {
         signal: 'webhook_mismatch',
         eventId: event.id,
         type: 'checkout.session.completed',
-        fact: 'amountBeforeTax',
+        fact: 'amountSubtotal',
         workspaceId: sale.workspaceId,
         purchaseId: sale.purchaseId,
       },

@@ -57,8 +57,8 @@ async function settled(sale: Sale, at = now) {
   expect(outcome.purchase).toEqual(stored)
   await expectBooksToBalance(store, sale.workspaceId)
   const { topUps, balance } = (await readWorkspace(store, sale.workspaceId))!
-  const { status, taken, reversed, receiptUrl } = outcome.purchase
-  return { status, taken, reversed, receiptUrl, topUps, balance }
+  const { status, taken, reversed } = outcome.purchase
+  return { status, taken, reversed, topUps, balance }
 }
 
 async function paidOrder(over?: { workspaceId?: string; tokens?: number }) {
@@ -85,14 +85,13 @@ describe('a checkout', () => {
     expect(await everythingIn(store)).toEqual(before)
   })
 
-  it('that was paid gives its tokens, the receipt and the customer', async () => {
+  it('that was paid gives its tokens and the customer', async () => {
     const sale = await order({ tokens: 3_000_000 })
     await stripe.buyer(sale.session, 'pay')
     expect(await settled(sale)).toMatchObject({
       status: 'paid',
       topUps: 3_000_000,
       balance: 5_000_000,
-      receiptUrl: expect.stringContaining('http'),
     })
     const workspace = await readWorkspace(store, sale.workspaceId)
     expect(workspace?.stripeCustomerId).toMatch(/^cus_/)
@@ -395,7 +394,7 @@ describe('a dispute', () => {
 
 describe('a payment that is not what was ordered', () => {
   it.each([
-    ['amountBeforeTax', { amount: 251 }],
+    ['amountSubtotal', { amount: 251 }],
     ['currency', { currency: 'eur' }],
     ['livemode', { livemode: true }],
     ['session', { sessionId: 'cs_unknown' }],

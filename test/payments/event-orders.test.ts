@@ -73,6 +73,13 @@ const lives: { steps: Step[]; status: Purchase['status']; credited: number }[] =
 
 const named = (life: (typeof lives)[number]) => ({ ...life, life: life.steps.join(', ') })
 
+/** Events that Stripe sends beside others of the same change. They would only multiply the orders. */
+const saidTwice = [
+  'charge.refund.updated',
+  'charge.dispute.funds_withdrawn',
+  'charge.dispute.funds_reinstated',
+]
+
 /** One life of five events and the short ones: for the others, the rules alone are asked below. */
 const delivered = lives.filter(({ steps }) => steps.length < 3 || steps.includes('settle'))
 
@@ -92,7 +99,8 @@ async function live(sale: Sale, steps: Step[]) {
     paymentIntent = touched.paymentIntent
     facts.push((await readFacts(stripe.account, sale.session))!)
   }
-  const events = (await stripe.events()).filter(({ data }) => {
+  const events = (await stripe.events()).filter(({ type, data }) => {
+    if (saidTwice.includes(type)) return false
     const object = data.object as { id: string; payment_intent?: string | null }
     return object.id === sale.session || object.payment_intent === paymentIntent
   })
