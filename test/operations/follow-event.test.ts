@@ -89,6 +89,18 @@ describe('an event of ours', () => {
     }
   })
 
+  it('of an older API version tells of a refund that failed by `charge.refund.updated` alone', async () => {
+    const sale = await order()
+    const { paymentIntent } = await stripe.buyer(sale.session, 'pay')
+    await stripe.bank(paymentIntent, 'refund')
+    await following(await newest())
+    expect(await topUpsOf(sale)).toBe(0)
+    await stripe.bank(paymentIntent, 'refund-fail')
+    const events = await eventsOf(sale, paymentIntent)
+    await following(events.find(({ type }) => type === 'charge.refund.updated')!)
+    expect(await topUpsOf(sale)).toBe(1_000_000)
+  })
+
   it('may come doubled, late and in any order: where the money ended up is all that counts', async () => {
     const sale = await order()
     const { paymentIntent } = await stripe.buyer(sale.session, 'pay')
