@@ -28,7 +28,7 @@ export async function readDocuments(
   const charge = intent?.latest_charge as Stripe.Charge | null | undefined
   const invoice = session?.invoice as Stripe.Invoice | null | undefined
   return {
-    receiptUrl: (charge?.paid && charge.receipt_url) || undefined,
+    receiptUrl: charge?.receipt_url ?? undefined,
     invoiceUrl: invoice?.hosted_invoice_url ?? undefined,
     invoicePdf: invoice?.invoice_pdf ?? undefined,
   }

@@ -232,6 +232,63 @@ describe('what is taken back', () => {
   })
 })
 
+/*
+ * What Stripe does not document it may do in more than one way. The stand-in does it in one; these are others,
+ * as they would come from Stripe's client.
+ */
+describe('a Stripe that', () => {
+  const charge = { id: 'ch_1', paid: true, amount: 250, currency: 'usd', amount_refunded: 100 }
+  const refund = { status: 'succeeded', amount: 100, currency: 'usd' }
+
+  async function factsBy(session: object, refunds: object[] = []) {
+    const list = () => ({ autoPagingToArray: async () => refunds })
+    const paid = {
+      status: 'complete',
+      payment_status: 'paid',
+      amount_subtotal: 250,
+      amount_total: 250,
+    }
+    const retrieve = async () => ({
+      ...paid,
+      payment_intent: { latest_charge: { ...charge, disputed: false } },
+      ...session,
+    })
+    const client = { checkout: { sessions: { retrieve } }, refunds: { list } }
+    return readFacts({ ...stripe.account, client: client as unknown as Stripe }, 'cs_1')
+  }
+
+  it.each(['failed', 'canceled'])(
+    'still counts a refund that has %s loses to its list',
+    async (status) => {
+      const over = { ...refund, status }
+      expect(await factsBy({}, [over])).toMatchObject({ amountRefunded: 0 })
+      expect(await factsBy({}, [over, { ...refund, amount: 30 }])).toMatchObject({
+        amountRefunded: 30,
+      })
+    },
+  )
+
+  it('lists a refund in a dearer currency is believed by what its charge counts', async () => {
+    const foreign = { ...refund, amount: 80, currency: 'gbp' }
+    expect(await factsBy({}, [foreign])).toMatchObject({ amountRefunded: 100 })
+    const beside = [foreign, { ...refund, status: 'failed' }]
+    expect(await factsBy({}, beside)).toMatchObject({ amountRefunded: 100 })
+  })
+
+  it('requires no payment of an amount that is left has not been paid it', async () => {
+    const free = { payment_status: 'no_payment_required', payment_intent: null }
+    const facts = (await factsBy(free))!
+    expect(facts).toMatchObject({ status: 'paid', amountTotal: 0 })
+    const { workspaceId, purchaseId, livemode, currency } = purchaseWith()
+    const ours = { ...facts, workspaceId, purchaseId, livemode, currency }
+    expect(mismatchOf(purchaseWith(), ours)).toBe('amountTotal')
+  })
+
+  it('names a status of paying that we do not know has not been paid', async () => {
+    expect(await factsBy({ payment_status: 'promised' })).toMatchObject({ status: 'processing' })
+  })
+})
+
 describe('Stripe is asked', () => {
   const session = 'GET /v1/checkout/sessions/*'
 

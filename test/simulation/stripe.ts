@@ -96,6 +96,8 @@ async function withFaults(
       return refused(429, 'rate_limit_error')
     case 'stripe: 409':
       return refused(409, 'idempotency_error')
+    case 'stripe: 402':
+      return refused(402, 'invalid_request_error')
     case 'stripe: 503':
       return refused(503, 'api_error')
     case 'stripe: remembered 500':
