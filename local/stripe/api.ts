@@ -89,24 +89,35 @@ async function respond(
     authorization: request.headers.authorization,
     key: typeof key === 'string' && key !== '' ? key : undefined,
   }
-  const inUse = asked.key !== undefined && keysInUse.has(asked.key)
-  if (asked.key !== undefined && !inUse) keysInUse.add(asked.key)
+  const answer = await carriedOut(options, keysInUse, asked)
+  await options.save()
+  if (trouble.outage === 'lost-response') {
+    response.destroy()
+    return
+  }
+  response.writeHead(answer.status, {
+    'content-type': 'application/json',
+    'request-id': answer.requestId,
+    ...answer.headers,
+  })
+  response.end(JSON.stringify(answer.body, null, 2))
+}
+
+/** A key is in use for as long as its first request takes, and whoever else comes with it is told so. */
+async function carriedOut(
+  options: StripeApiOptions,
+  keysInUse: Set<string>,
+  request: ApiRequest,
+): Promise<ApiAnswer> {
+  const { key } = request
+  if (key !== undefined && keysInUse.has(key)) return answerTo(options, request, true)
+  if (key !== undefined) keysInUse.add(key)
   try {
-    if (trouble.latencyMs > 0) await sleep(trouble.latencyMs)
-    const answer = answerTo(options, asked, inUse)
-    await options.save()
-    if (trouble.outage === 'lost-response') {
-      response.destroy()
-      return
-    }
-    response.writeHead(answer.status, {
-      'content-type': 'application/json',
-      'request-id': answer.requestId,
-      ...answer.headers,
-    })
-    response.end(JSON.stringify(answer.body, null, 2))
+    const { latencyMs } = options.trouble
+    if (latencyMs > 0) await sleep(latencyMs)
+    return answerTo(options, request, false)
   } finally {
-    if (asked.key !== undefined && !inUse) keysInUse.delete(asked.key)
+    if (key !== undefined) keysInUse.delete(key)
   }
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { periodOf } from '../domain/period.ts'
 import { priceOf, purchaseBarFor, type Role, topUpOffer } from '../domain/plan.ts'
 import type { Purchase } from '../domain/purchase.ts'
@@ -22,6 +23,8 @@ export interface Order {
 
 /** Times the purchase is read again because another request for it came between. */
 const attemptsMax = 5
+/** How long the other request is given each time: all in all more than Stripe takes to open a session. */
+const underWayMs = 400
 
 /**
  * Orders tokens and opens the Stripe Checkout session that sells them. Nothing is charged or credited here.
@@ -94,6 +97,9 @@ async function findSession(
   }
   const next = { attempt: purchase.attempt + 1 }
   switch (outcome.failed) {
+    case 'under_way':
+      await sleep(underWayMs)
+      return
     case 'customer_missing':
       await remember({ ...next, customerId: undefined })
       return

@@ -18,6 +18,8 @@ export type CheckoutOutcome =
   | { sessionId: string; checkoutUrl: string }
   /** Stripe no longer knows the customer the purchase names. */
   | { failed: 'customer_missing' }
+  /** Another request is opening it at this moment, or is being told of it. */
+  | { failed: 'under_way'; cause: unknown }
   /** A release asks for the same order in another way, which Stripe does not take under the same key. */
   | { failed: 'parameters_changed' }
   /** Stripe answered with an error of its own, which it would repeat for the same idempotency key. */
@@ -51,7 +53,7 @@ function failedOf(error: unknown): Extract<CheckoutOutcome, { failed: string }> 
   const { statusCode = 0, type, code, param } = failureOf(error) ?? {}
   if (statusCode >= 500) return { failed: 'stripe_error', cause: error }
   if (code === 'resource_missing' && param === 'customer') return { failed: 'customer_missing' }
-  // Of a key that another request is using just now Stripe says 409, and that one passes.
+  if (code === 'idempotency_key_in_use') return { failed: 'under_way', cause: error }
   if (statusCode === 400 && type === 'idempotency_error') return { failed: 'parameters_changed' }
   // The others of the 4xx are about our key or our pace, and not about this order.
   const aboutOrder = statusCode === 400 || statusCode === 402 || statusCode === 404

@@ -234,7 +234,7 @@ function act(): fc.Arbitrary<Act> {
       some(10, 'deliver', { event: index, again: fc.boolean() }),
       some(2, 'drop webhook', { event: index }),
       some(2, 'reconcile', { minutesLate: fc.constantFrom(0, 15, 300) }),
-      some(2, 'sweep', {
+      some(4, 'sweep', {
         monthsLate: fc.constantFrom(0, 0, 0, 1),
         looks: fc.constantFrom(0, 1, 2, 99),
       }),
