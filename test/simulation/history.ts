@@ -139,13 +139,15 @@ function overtakenPayment(at: number): Scene {
   ]
 }
 
-/** What a bank decided is taken further, and its events are delivered the wrong way round. */
+/** A bank asks, takes, decides, and is asked again, with somebody looking in between. */
 function appealedDispute(at: number): Scene {
   return [
     { act: { do: 'plan', at, plan: 'teams', quota: 10_000_000 } },
     { act: { do: 'buy', at, steps: 1 } },
     { act: { do: 'buyer', purchase: 0, action: 'pay' } },
-    { act: { do: 'bank', purchase: 0, action: 'dispute', tenths: 10 } },
+    { act: { do: 'bank', purchase: 0, action: 'dispute', tenths: 10, kind: 'early' } },
+    { act: { do: 'deliver', event: 0, again: false } },
+    { act: { do: 'bank', purchase: 0, action: 'escalate', tenths: 10 } },
     { act: { do: 'bank', purchase: 0, action: 'lose', tenths: 10 } },
     { act: { do: 'bank', purchase: 0, action: 'appeal', tenths: 10 } },
     { act: { do: 'deliver', event: 0, again: false } },
