@@ -51,7 +51,12 @@ export function consumeEvent(workspaceId: string, key: string, tokens: number, n
     requestContext: {
       requestId: key,
       timeEpoch: now.getTime(),
-      authorizer: { jwt: { claims: { sub: 'bench', scope: 'tokens:consume' }, scopes: null } },
+      authorizer: {
+        jwt: {
+          claims: { sub: 'bench', client_id: 'bench', scope: 'tokens:consume' },
+          scopes: null,
+        },
+      },
     },
     body: JSON.stringify({ tokens }),
     isBase64Encoded: false,

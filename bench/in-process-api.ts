@@ -59,7 +59,10 @@ export async function openInProcessApi(stack: Stack, endpoint: string): Promise<
   }
 }
 
-const jwt = { claims: { sub: 'bench', scope: 'tokens:consume tokens:read' }, scopes: null }
+const jwt = {
+  claims: { sub: 'bench', client_id: 'bench', scope: 'tokens:consume tokens:read' },
+  scopes: null,
+}
 
 function bundleOf(stack: Stack, name: string): string {
   const found = stack.deployment.functions.find((each) => each.name.includes(name))

@@ -15,7 +15,8 @@ export const typesFile = fileURLToPath(new URL('src/api-types.ts', import.meta.u
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(typesFile, apiTypes())
 
 export function apiTypes(): string {
-  const document = openApiDocument() as unknown as Document
+  // With every route that a deployment may have.
+  const document = openApiDocument({ servicesApart: true }) as unknown as Document
   const schemas = Object.entries(document.components.schemas).map(
     ([name, schema]) => `export type ${name} = ${typeOf(schema)}`,
   )
@@ -97,6 +98,8 @@ function typeOf(schema: Schema): string {
       return `(${typeOf(schema.items!)})[]`
     case 'object':
       return objectType(schema)
+    case 'null':
+      return 'null'
     case 'integer':
     case 'number':
       return 'number'

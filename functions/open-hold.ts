@@ -1,23 +1,17 @@
 import { tablesConfig } from '../shared/config.ts'
 import { meterOf } from '../shared/domain/meter.ts'
 import { endpoint } from '../shared/http/endpoint.ts'
-import { holdBody } from '../shared/http/input.ts'
-import { answer, refusal } from '../shared/http/problem.ts'
+import { answer } from '../shared/http/problem.ts'
 import { openHold } from '../shared/operations/open-hold.ts'
 import { openStore } from '../shared/store/dynamodb.ts'
 
 const store = openStore(tablesConfig())
 
 /** `POST /v1/workspaces/{workspaceId}/holds`: sets tokens aside for work that is about to begin. */
-export const handler = endpoint(
-  { who: { scope: 'tokens:consume' }, body: holdBody, keyed: true },
-  async ({ requestId, workspaceId, caller, key, body, now }) => {
-    const outcome = await openHold(store, { workspaceId, key, ...body }, now)
-    if ('refused' in outcome) {
-      return refusal(outcome, { requestId, now, role: caller.role, requested: body.tokens })
-    }
-    const { holdId, tokens, heldUntil } = outcome.hold
-    const meter = meterOf(outcome.workspace, now, caller.role)
-    return answer(201, { holdId, tokens, expiresAt: heldUntil, meter }, outcome.replayed)
-  },
-)
+export const handler = endpoint('open-hold', async ({ workspaceId, caller, key, body, now }) => {
+  const outcome = await openHold(store, { workspaceId, key, ...body }, now)
+  if ('refused' in outcome) return outcome
+  const { holdId, tokens, heldUntil } = outcome.hold
+  const meter = meterOf(outcome.workspace, now, caller.role)
+  return answer(201, { holdId, tokens, expiresAt: heldUntil, meter }, outcome.replayed)
+})

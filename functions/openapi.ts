@@ -1,8 +1,9 @@
+import { servicesApart } from '../shared/config.ts'
 import { publicEndpoint } from '../shared/http/endpoint.ts'
 import { openApiDocument } from '../shared/http/openapi.ts'
 import { answer } from '../shared/http/problem.ts'
 
-const document = openApiDocument()
+const document = openApiDocument({ servicesApart: servicesApart() })
 
 /** `GET /v1/openapi.json`: how to call this API, to anyone. */
 export const handler = publicEndpoint(async () => answer(200, document))

@@ -1,8 +1,7 @@
 import { tablesConfig } from '../shared/config.ts'
 import { meterOf } from '../shared/domain/meter.ts'
 import { endpoint } from '../shared/http/endpoint.ts'
-import { settleBody } from '../shared/http/input.ts'
-import { answer, refusal } from '../shared/http/problem.ts'
+import { answer } from '../shared/http/problem.ts'
 import { closeHold } from '../shared/operations/close-hold.ts'
 import { openStore } from '../shared/store/dynamodb.ts'
 
@@ -10,11 +9,11 @@ const store = openStore(tablesConfig())
 
 /** `POST /v1/workspaces/{workspaceId}/holds/{holdId}/settle`: pays for what was used, returns the rest. */
 export const handler = endpoint(
-  { who: { scope: 'tokens:consume' }, body: settleBody, keyed: true },
-  async ({ requestId, workspaceId, holdId, caller, body, now }) => {
+  'settle-hold',
+  async ({ workspaceId, holdId, caller, body, now }) => {
     const closing = { outcome: 'settled' as const, tokens: body.tokens }
     const outcome = await closeHold(store, { workspaceId, holdId, closing }, now)
-    if ('refused' in outcome) return refusal(outcome, { requestId, now, role: caller.role })
+    if ('refused' in outcome) return outcome
     const { used, charged, uncovered, returned } = outcome.entry
     const meter = meterOf(outcome.workspace, now, caller.role)
     return answer(200, { holdId, used, charged, uncovered, returned, meter }, outcome.replayed)

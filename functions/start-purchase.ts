@@ -1,8 +1,8 @@
 import { checkoutConfig, stripeConfig, tablesConfig } from '../shared/config.ts'
 import { purchaseView } from '../shared/domain/purchase.ts'
 import { endpoint } from '../shared/http/endpoint.ts'
-import { purchaseBody } from '../shared/http/input.ts'
-import { answer, refusal } from '../shared/http/problem.ts'
+import { returnUrlFault } from '../shared/http/input.ts'
+import { answer } from '../shared/http/problem.ts'
 import { startPurchase } from '../shared/operations/start-purchase.ts'
 import { openStripe } from '../shared/payments/stripe.ts'
 import { openStore } from '../shared/store/dynamodb.ts'
@@ -13,12 +13,14 @@ const { allowedOrigins, returnUrl: defaultReturnUrl } = checkoutConfig()
 
 /** `POST /v1/workspaces/{workspaceId}/purchases`: an admin orders tokens and gets a checkout page. */
 export const handler = endpoint(
-  { who: { roles: ['admin', 'member'] }, body: purchaseBody(allowedOrigins), keyed: true },
-  async ({ requestId, workspaceId, caller, key, body, now }) => {
+  'start-purchase',
+  async ({ workspaceId, caller, key, body, now }) => {
     const { tokens, returnUrl = defaultReturnUrl } = body
+    const detail = returnUrlFault(returnUrl, allowedOrigins)
+    if (detail) return { refused: 'invalid_request', errors: [{ pointer: '#/returnUrl', detail }] }
     const order = { workspaceId, key, role: caller.role, by: caller.subject, tokens, returnUrl }
     const outcome = await startPurchase(store, await stripe(), order, now)
-    if ('refused' in outcome) return refusal(outcome, { requestId, now, role: caller.role })
+    if ('refused' in outcome) return outcome
     return answer(201, purchaseView(outcome.purchase), outcome.replayed)
   },
 )

@@ -16,7 +16,7 @@ import { FilterPattern, MetricFilter } from 'aws-cdk-lib/aws-logs'
 import type { ITopic } from 'aws-cdk-lib/aws-sns'
 import type { Queue } from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
-import { routes } from '../shared/http/routes.ts'
+import { keyOf, routes } from '../shared/http/routes.ts'
 import { type SignalName, signalNames } from '../shared/signals.ts'
 import { schema } from '../shared/store/schema.ts'
 import type { Api } from './api.ts'
@@ -124,7 +124,7 @@ export class Alarms extends Construct {
     new MetricFilter(this, name, {
       logGroup: api.accessLogs,
       filterPattern: FilterPattern.all(
-        FilterPattern.stringValue('$.routeKey', '=', `${webhook.method} ${webhook.path}`),
+        FilterPattern.stringValue('$.routeKey', '=', keyOf(webhook)),
         FilterPattern.stringValue('$.status', '=', '5*'),
       ),
       metricNamespace: this.#namespace,

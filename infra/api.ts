@@ -1,6 +1,7 @@
 import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib'
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
 import {
+  type AddRoutesOptions,
   CorsHttpMethod,
   type CorsPreflightOptions,
   HttpApi,
@@ -15,12 +16,15 @@ import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations
 import type { IFunction } from 'aws-cdk-lib/aws-lambda'
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs'
 import { Construct } from 'constructs'
-import { type Route, routes } from '../shared/http/routes.ts'
+import { isForServices, type Route, routesOf } from '../shared/http/routes.ts'
+import type { Vouching } from './settings.ts'
 
 export interface ApiProps {
   issuer: string
   audience: readonly string[]
   scopePrefix: string
+  /** Who vouches for services, where it is not who vouches for people. */
+  services?: Vouching
   allowedOrigins: readonly string[]
   throttle: { rate: number; burst: number }
   logRetention: RetentionDays
@@ -36,17 +40,21 @@ export class Api extends Construct {
   readonly stage: HttpStage
   readonly accessLogs: LogGroup
   readonly #scopePrefix: string
+  readonly #routes: readonly Route[]
+  readonly #services?: HttpJwtAuthorizer
 
   constructor(scope: Construct, id: string, props: ApiProps) {
     super(scope, id)
     this.#scopePrefix = props.scopePrefix
+    this.#routes = routesOf({ servicesApart: props.services !== undefined })
+    this.#services = props.services && authorizerFor('Services', props.services)
     this.http = new HttpApi(this, 'Http', {
       description: 'Token Top-up: meter, consume, buy',
       createDefaultStage: false,
-      defaultAuthorizer: new HttpJwtAuthorizer('Issuer', props.issuer, {
-        jwtAudience: [...props.audience],
+      defaultAuthorizer: authorizerFor('Issuer', props),
+      ...(props.allowedOrigins.length > 0 && {
+        corsPreflight: corsFor(props.allowedOrigins, this.#routes),
       }),
-      ...(props.allowedOrigins.length > 0 && { corsPreflight: corsFor(props.allowedOrigins) }),
     })
     this.accessLogs = new LogGroup(this, 'AccessLogs', {
       retention: props.logRetention,
@@ -65,7 +73,7 @@ export class Api extends Construct {
 
   /** Adds the routes. `functionNamed` finds the function that answers one, by the name the route gives it. */
   route(functionNamed: (name: string) => IFunction): void {
-    for (const route of routes) this.#add(route, functionNamed(route.function))
+    for (const route of this.#routes) this.#add(route, functionNamed(route.function))
   }
 
   #add(route: Route, handler: IFunction): void {
@@ -75,12 +83,9 @@ export class Api extends Construct {
       integration: new HttpLambdaIntegration(`Integration-${route.function}`, handler, {
         payloadFormatVersion: PayloadFormatVersion.VERSION_2_0,
       }),
-      ...(route.access === 'public' && { authorizer: new HttpNoneAuthorizer() }),
-      ...(typeof route.access === 'object' && {
-        authorizationScopes: [`${this.#scopePrefix}${route.access.scope}`],
-      }),
+      ...this.#asks(route),
     })
-    if (route.access !== 'public') return
+    if (route.who !== 'anyone') return
     for (const open of added) {
       Validations.of(open).acknowledge({
         id: 'AwsSolutions::AwsSolutions-APIG4',
@@ -88,6 +93,21 @@ export class Api extends Construct {
       })
     }
   }
+
+  /** What the gateway asks of a token before the function runs, which asks the rest. */
+  #asks(route: Route): Pick<AddRoutesOptions, 'authorizer' | 'authorizationScopes'> {
+    const { who } = route
+    if (who === 'anyone') return { authorizer: new HttpNoneAuthorizer() }
+    if (!isForServices(route)) return {}
+    return {
+      ...(this.#services && { authorizer: this.#services }),
+      authorizationScopes: [`${this.#scopePrefix}${who.scope}`],
+    }
+  }
+}
+
+function authorizerFor(id: string, { issuer, audience }: Vouching): HttpJwtAuthorizer {
+  return new HttpJwtAuthorizer(id, issuer, { jwtAudience: [...audience] })
 }
 
 function whyPublic(name: string): string {
@@ -99,7 +119,7 @@ function whyPublic(name: string): string {
     : 'The price list is public: a visitor reads it before there is anyone to sign in.'
 }
 
-function corsFor(origins: readonly string[]): CorsPreflightOptions {
+function corsFor(origins: readonly string[], routes: readonly Route[]): CorsPreflightOptions {
   return {
     allowOrigins: [...origins],
     allowMethods: [...new Set(routes.map((route) => CorsHttpMethod[route.method]))],

@@ -24,6 +24,15 @@ const service = new TokenTopUp(stack, 'Service', {
   roleClaim: text('roleClaim'),
   adminRoles: list('adminRoles'),
   memberRoles: list('memberRoles'),
+  roleClaimIsList: text('roleClaimIsList') === 'true',
+  services: together('services', {
+    issuer: text('servicesIssuer'),
+    audience: list('servicesAudience'),
+  }),
+  serviceMark: together('serviceMark', {
+    claim: text('serviceMarkClaim'),
+    value: text('serviceMarkValue'),
+  }),
   scopePrefix: text('scopePrefix'),
   allowedOrigins: site
     ? (list('allowedOrigins') ?? [])
@@ -35,6 +44,7 @@ const service = new TokenTopUp(stack, 'Service', {
     text('stripeSecretName') ?? 'token-top-up/stripe',
   ),
   stripeApiBase: text('stripeApiBase'),
+  checkout: json('checkout'),
   alarmTopic: alarmTopic(text('alarmEmail')),
   site,
 })
@@ -67,6 +77,19 @@ function list(name: string): string[] | undefined {
   return parts?.map((part) => part.trim())
 }
 
+/** As an object in cdk.json, or as its JSON on the command line. */
+function json(name: string): Record<string, unknown> | undefined {
+  const value: unknown = app.node.tryGetContext(name)
+  if (typeof value !== 'string' || value === '')
+    return (value || undefined) as Record<string, unknown> | undefined
+  try {
+    return JSON.parse(value)
+  } catch {
+    console.error(`Token Top-up cannot read ${name}: write it as JSON, or as an object in cdk.json`)
+    process.exit(1)
+  }
+}
+
 /** A stack trace would bury the one line that helps. */
 function needed<Value>(
   name: string,
@@ -77,6 +100,22 @@ function needed<Value>(
   if (value !== undefined) return value
   console.error(`Token Top-up needs to know its ${name}: add -c ${name}=${example}`)
   process.exit(1)
+}
+
+/** Options that only make sense together: all of them, or undefined where there are none. */
+function together<Options extends Record<string, unknown>>(
+  name: string,
+  options: Options,
+): { [Key in keyof Options]: NonNullable<Options[Key]> } | undefined {
+  const missing = Object.keys(options).filter((key) => options[key] === undefined)
+  if (missing.length === Object.keys(options).length) return undefined
+  const [first] = missing
+  if (first !== undefined) {
+    const option = `${name}${first[0]!.toUpperCase()}${first.slice(1)}`
+    console.error(`Token Top-up needs to know its ${option} too: add -c ${option}=…`)
+    process.exit(1)
+  }
+  return options as { [Key in keyof Options]: NonNullable<Options[Key]> }
 }
 
 function siteOptions(clientId: string | undefined): SiteOptions | undefined {

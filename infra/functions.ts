@@ -1,3 +1,4 @@
+import { type RoutedFunction, routes } from '../shared/http/routes.ts'
 import type { SignalName } from '../shared/signals.ts'
 
 /**
@@ -11,8 +12,10 @@ export interface FunctionSpec {
   ledger?: readonly TableAction[]
   /** Actions on the ledger's index by time. */
   ledgerByTime?: readonly TableAction[]
-  /** Told which JWT claims carry the workspace and the role. */
+  /** Told which JWT claims carry the workspace and the role, and what marks a service. */
   claims?: true
+  /** Told which routes there are, to describe them. */
+  describesRoutes?: true
   /** Told which secret holds the Stripe keys, and may read it. */
   stripe?: true
   /** Told where a buyer may be sent back to. */
@@ -60,14 +63,23 @@ const usesTokens = {
   claims: true,
 } satisfies Partial<FunctionSpec>
 
+/**
+ * What a function gets that answers a route and has no line below: it may read the workspace and look through its
+ * ledger, and write nothing.
+ */
+const onlyReads = {
+  ...answersRequests,
+  ...readsWorkspaces,
+  ledger: ['Query'],
+} satisfies FunctionSpec
+
 /** Settling also replaces the purchase, which the ledger's table holds, so it needs no other right there. */
 const settlesPurchases = { ...movesTokens, stripe: true } satisfies Partial<FunctionSpec>
 
-const specs = {
-  openapi: answersRequests,
+const specs: Partial<Record<RoutedFunction, FunctionSpec>> &
+  Record<ScheduledFunction, FunctionSpec> = {
+  openapi: { ...answersRequests, describesRoutes: true },
   plans: answersRequests,
-  // Holds that have expired are shown as returned.
-  meter: { ...answersRequests, ...readsWorkspaces, ledger: ['Query'] },
   consume: usesTokens,
   // A key whose hold is closed must not open another one.
   'open-hold': { ...usesTokens, ledger: [...movesTokens.ledger, 'ConditionCheckItem'] },
@@ -89,12 +101,7 @@ const specs = {
     claims: true,
     signals: [...answersRequests.signals, 'reversal_shortfall'],
   },
-  activity: {
-    ...answersRequests,
-    ...readsWorkspaces,
-    ledger: ['Query'],
-    ledgerByTime: ['Query'],
-  },
+  activity: { ...onlyReads, ledgerByTime: ['Query'] },
   grant: usesTokens,
   'put-workspace': usesTokens,
   'stripe-webhook': {
@@ -125,11 +132,17 @@ const specs = {
     timeoutSeconds: 15 * 60,
     signals: ['reset_item_failed'],
   },
-} satisfies Record<string, FunctionSpec>
+}
+
+type ScheduledFunction = 'reconcile' | 'reset'
 
 /** Each names `functions/<name>.ts`. */
-export type FunctionName = keyof typeof specs
+export type FunctionName = RoutedFunction | ScheduledFunction
 
-export const functions: Readonly<Record<FunctionName, FunctionSpec>> = specs
+export const functionNames = [
+  ...new Set([...routes.map((route) => route.function), ...Object.keys(specs)]),
+] as FunctionName[]
 
-export const functionNames = Object.keys(specs) as FunctionName[]
+export const functions = Object.fromEntries(
+  functionNames.map((name) => [name, specs[name] ?? onlyReads]),
+) as Record<FunctionName, FunctionSpec>

@@ -4,15 +4,20 @@ import type { PriceClass } from 'aws-cdk-lib/aws-cloudfront'
 import { RetentionDays } from 'aws-cdk-lib/aws-logs'
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager'
 import type { ITopic } from 'aws-cdk-lib/aws-sns'
+import { claimsDefaults } from '../shared/config.ts'
+import { type CheckoutOptions, wrongCheckoutOption } from '../shared/payments/checkout-options.ts'
 import type { FunctionName } from './functions.ts'
 
-export interface TokenTopUpProps {
-  /** The `iss` claim of your access tokens, to the letter: Auth0's ends in a slash, Clerk's does not. */
+/** Whose tokens are taken. */
+export interface Vouching {
+  /** The `iss` claim of the tokens, to the letter: Auth0's ends in a slash, Clerk's does not. */
   issuer: string
 
   /** Values of the `aud` claim to accept; one of them must be in the token. */
   audience: readonly string[]
+}
 
+export interface TokenTopUpProps extends Vouching {
   /**
    * The claim that names a person's workspace.
    * @default 'workspace_id'
@@ -38,6 +43,28 @@ export interface TokenTopUpProps {
   memberRoles?: readonly string[]
 
   /**
+   * Whether the role claim is a list, any of whose values counts. Values must then hold no spaces, since the API
+   * hands a function a list as one text with spaces between.
+   * @default false
+   */
+  roleClaimIsList?: boolean
+
+  /**
+   * Who vouches for services, where it is not who vouches for people: another issuer (WorkOS), or another audience
+   * of the same. Services then find the meter under `/v1/services/workspaces/{workspaceId}/meter`.
+   * @default - the same issuer and audience as people's
+   */
+  services?: Vouching
+
+  /**
+   * A claim, and its value, by which your issuer marks tokens that it makes for a client and not for a person. It
+   * must be a claim that nobody can choose. `gty` of client credentials, a `sub` that is the `client_id` or `azp`,
+   * and the machines of Auth0, Clerk, Cognito, Kinde and WorkOS are known without it.
+   * @default - none besides
+   */
+  serviceMark?: { claim: string; value: string }
+
+  /**
    * What your issuer puts before each scope. Cognito writes `<resource server>/tokens:consume`, so there it
    * is `<resource server>/`.
    * @default ''
@@ -56,6 +83,13 @@ export interface TokenTopUpProps {
    * @default - the first allowed origin, or else the site
    */
   returnUrl?: string
+
+  /**
+   * How the checkout is to be, in Stripe's own words: `{ automatic_tax: { enabled: true } }` and the like. An order
+   * keeps what was set when it was made, so a deployment changes no order. docs/payments.md says what each costs.
+   * @default - an invoice for each payment, and nothing else that Stripe does not do by itself
+   */
+  checkout?: CheckoutOptions
 
   /** Holds `{"apiKey": "sk_…", "webhookSecrets": ["whsec_…"]}`; during a rotation, two webhook secrets. */
   stripeSecret: ISecret
@@ -176,17 +210,29 @@ export interface SiteOptions {
 
 /** The props with nothing left to default. */
 export type Settings = TokenTopUpProps &
-  Required<Omit<TokenTopUpProps, 'alarmTopic' | 'returnUrl' | 'site' | 'stripeApiBase'>>
+  Required<
+    Omit<
+      TokenTopUpProps,
+      | 'alarmTopic'
+      | 'checkout'
+      | 'returnUrl'
+      | 'serviceMark'
+      | 'services'
+      | 'site'
+      | 'stripeApiBase'
+    >
+  >
 
 /** Fills in the defaults, and finds now the mistakes that a function would only find when it starts. */
 export function settingsOf(props: TokenTopUpProps): Settings {
   const settings: Settings = {
     ...props,
-    workspaceClaim: props.workspaceClaim ?? 'workspace_id',
-    roleClaim: props.roleClaim ?? 'role',
-    adminRoles: props.adminRoles ?? ['admin'],
-    memberRoles: props.memberRoles ?? ['member'],
-    scopePrefix: props.scopePrefix ?? '',
+    workspaceClaim: props.workspaceClaim ?? claimsDefaults.workspaceClaim,
+    roleClaim: props.roleClaim ?? claimsDefaults.roleClaim,
+    adminRoles: props.adminRoles ?? claimsDefaults.adminRoles,
+    memberRoles: props.memberRoles ?? claimsDefaults.memberRoles,
+    roleClaimIsList: props.roleClaimIsList ?? claimsDefaults.roleClaimIsList,
+    scopePrefix: props.scopePrefix ?? claimsDefaults.scopePrefix,
     resetSegments: props.resetSegments ?? 8,
     resetPacePerSecond: props.resetPacePerSecond ?? 25,
     usageRetentionDays: props.usageRetentionDays ?? 400,
@@ -198,23 +244,56 @@ export function settingsOf(props: TokenTopUpProps): Settings {
   mustBe(isUrl(settings.issuer), 'issuer', 'the URL that your tokens carry as iss')
   if (settings.stripeApiBase) mustBe(isUrl(settings.stripeApiBase), 'stripeApiBase', 'a URL')
   checkLists(settings)
+  checkCallers(settings)
   checkOrigins(settings)
   checkCounts(settings)
+  const wrongOption = settings.checkout && wrongCheckoutOption(settings.checkout)
+  mustBe(!wrongOption, 'checkout', `options that Stripe has, and ${wrongOption} is not right`)
   if (settings.site) checkSite(settings.site)
   return settings
 }
 
 function checkLists(settings: Settings): void {
   for (const name of ['audience', 'allowedOrigins', 'adminRoles', 'memberRoles'] as const) {
-    const values = settings[name]
-    // The functions are told a list as one line, with commas between its values.
-    const fitsOneLine = values.every((value) => value !== '' && !value.includes(','))
     const mayBeEmpty = name === 'allowedOrigins' && settings.site !== undefined
+    if (!mayBeEmpty || settings[name].length > 0) mustBeList(settings[name], name)
+  }
+}
+
+/** The functions are told a list as one line, with commas between its values. */
+function mustBeList(values: readonly string[], prop: string): void {
+  const fitsOneLine = values.every((value) => value !== '' && !value.includes(','))
+  mustBe(fitsOneLine && values.length > 0, prop, 'a list of values without commas, at least one')
+}
+
+function checkCallers({ adminRoles, memberRoles, ...settings }: Settings): void {
+  if (settings.roleClaimIsList) {
+    const spaced = [...adminRoles, ...memberRoles].find((role) => /\s/.test(role))
     mustBe(
-      fitsOneLine && (values.length > 0 || mayBeEmpty),
-      name,
-      'a list of values without commas, at least one',
+      spaced === undefined,
+      'roleClaimIsList',
+      `used with roles without spaces, and ${spaced} has one: it could not be told from two roles`,
     )
+  }
+  const { services, serviceMark } = settings
+  if (services) {
+    mustBe(
+      isUrl(services.issuer),
+      'services.issuer',
+      'the URL that the tokens of services carry as iss',
+    )
+    mustBeList(services.audience, 'services.audience')
+  }
+  if (serviceMark) {
+    const { claim, value } = serviceMark
+    mustBe(
+      claim !== '' && value !== '',
+      'serviceMark',
+      'a claim and the value that marks a service',
+    )
+    // Whatever an application may ask for vouches for nothing.
+    const isAskedFor = ['scope', 'scp', 'aud', 'nonce', settings.roleClaim].includes(claim)
+    mustBe(!isAskedFor, 'serviceMark.claim', `a claim that the issuer alone decides, not ${claim}`)
   }
 }
 

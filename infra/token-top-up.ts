@@ -23,7 +23,7 @@ import { type Settings, settingsOf, type TokenTopUpProps } from './settings.ts'
 import { Site } from './site.ts'
 import { Tables } from './tables.ts'
 
-export type { SiteOptions, TokenTopUpProps } from './settings.ts'
+export type { SiteOptions, TokenTopUpProps, Vouching } from './settings.ts'
 
 /**
  * The whole token service: API, functions, tables, schedules, alarms. Put it into a stack of yours, with
@@ -182,8 +182,14 @@ function environmentOf(
       ROLE_CLAIM: settings.roleClaim,
       ADMIN_ROLES: settings.adminRoles.join(','),
       MEMBER_ROLES: settings.memberRoles.join(','),
+      ...(settings.roleClaimIsList && { ROLE_CLAIM_IS_LIST: '1' }),
       ...(settings.scopePrefix && { SCOPE_PREFIX: settings.scopePrefix }),
+      ...(settings.serviceMark && {
+        SERVICE_MARK_CLAIM: settings.serviceMark.claim,
+        SERVICE_MARK_VALUE: settings.serviceMark.value,
+      }),
     }),
+    ...((spec.claims || spec.describesRoutes) && settings.services && { SERVICES_APART: '1' }),
     ...(spec.stripe && {
       STRIPE_SECRET_ID: settings.stripeSecret.secretFullArn ?? settings.stripeSecret.secretName,
       ...(settings.stripeApiBase && { STRIPE_API_BASE: settings.stripeApiBase }),
@@ -191,6 +197,7 @@ function environmentOf(
     ...(spec.checkout && {
       ALLOWED_ORIGINS: returnOrigins.join(','),
       RETURN_URL: settings.returnUrl ?? returnOrigins[0]!,
+      ...(settings.checkout && { CHECKOUT_OPTIONS: JSON.stringify(settings.checkout) }),
     }),
     ...(spec.paced && { RESET_PACE_PER_SECOND: String(settings.resetPacePerSecond) }),
   }

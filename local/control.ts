@@ -6,7 +6,8 @@ import type { Run, Schedules } from './schedules.ts'
 
 export interface ControlOptions {
   clock: Clock
-  identity: Identity
+  /** Who signs a persona's tokens. */
+  identityOf: (persona: string) => Identity
   schedules: Pick<Schedules, 'runMonthly' | 'runRecurring'>
   tables: LocalTables
   /** Called when the clock has been moved, so that what is due by the new time happens. */
@@ -26,7 +27,7 @@ export interface LocalTables {
  * Undefined for a path that is none of these.
  */
 export function openControl(options: ControlOptions) {
-  const { clock, identity, schedules } = options
+  const { clock, identityOf, schedules } = options
   const time = () => ({ now: clock.now().toISOString(), real: clock.isReal() })
 
   const routes: Record<string, (request: Request) => Promise<Response>> = {
@@ -41,6 +42,7 @@ export function openControl(options: ControlOptions) {
         return message(400, 'Send {"persona": "acme-admin"}.')
       }
       const { claims, expiresInSeconds } = body as TokenChanges
+      const identity = identityOf(body.persona)
       const token = await identity.token(body.persona, { claims, expiresInSeconds })
       if (token) return Response.json({ token })
       const { personas } = identity

@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
+import type { JSONWebKeySet } from 'jose'
+import { type Admitted, flattened, openAuthorizer, type Refused } from './authorizer.ts'
 import { accountId } from './aws.ts'
 import { message } from './http.ts'
 import type { LambdaHost } from './lambda-host.ts'
 import type { Cors, Deployment, Route } from './template.ts'
 
 export interface GatewayOptions {
-  deployment: Pick<Deployment, 'routes' | 'authorizer' | 'cors'>
+  deployment: Pick<Deployment, 'routes' | 'cors'>
   functions: Pick<LambdaHost, 'invoke'>
-  /** The key set of the deployment's issuer. */
-  keys: JSONWebKeySet
+  /** The key set of an issuer that one of the deployment's authorizers names. */
+  keysOf: (issuer: string) => JSONWebKeySet
   now: () => Date
 }
 
@@ -18,13 +19,17 @@ export interface GatewayOptions {
 const integrationMsMax = 30_000
 
 /**
- * Stands in for an API Gateway HTTP API: routes, JWT authorizer, CORS, payload format 2.0, and the bare
+ * Stands in for an API Gateway HTTP API: routes, JWT authorizers, CORS, payload format 2.0, and the bare
  * `{"message"}` of its own answers. Left out: throttling, and routes with `ANY`, `$default` or `{proxy+}`.
  */
 export function openGateway(options: GatewayOptions) {
-  const { deployment, functions, now } = options
-  const routes = deployment.routes.map((route) => ({ route, pattern: patternOf(route) }))
-  const authorize = openAuthorizer(options)
+  const { deployment, functions, keysOf, now } = options
+  const routes = deployment.routes.map((route) => ({
+    route,
+    pattern: patternOf(route),
+    authorize:
+      route.authorizer && openAuthorizer(route.authorizer, keysOf(route.authorizer.issuer)),
+  }))
 
   return async function handle(request: Request, sourceIp: string): Promise<Response> {
     const { cors } = deployment
@@ -45,14 +50,15 @@ export function openGateway(options: GatewayOptions) {
     const { pathname } = new URL(request.url)
     const found = routes
       .filter(({ route }) => route.method === request.method)
-      .map(({ route, pattern }) => ({ route, match: pattern.exec({ pathname }) }))
+      .map(({ pattern, ...route }) => ({ ...route, match: pattern.exec({ pathname }) }))
       .find(({ match }) => match !== null)
     if (!found) return message(404, 'Not Found')
     const pathParameters = decoded(found.match!.pathname.groups)
     if (!pathParameters) return message(400, 'Bad Request')
 
-    const caller = found.route.authorized ? await authorize(request, found.route) : undefined
-    if (caller instanceof Response) return caller
+    const token = request.headers.get('authorization')?.replace(/^bearer\s+/i, '')
+    const caller = await found.authorize?.(token, found.route.scopes, now())
+    if (caller && 'refused' in caller) return challenge(caller)
     const event = await toEvent(request, {
       route: found.route,
       pathParameters,
@@ -65,6 +71,12 @@ export function openGateway(options: GatewayOptions) {
     if (outcome === 'late') return message(503, 'Service Unavailable')
     return outcome.error ? message(500, 'Internal Server Error') : toResponse(outcome.payload)
   }
+}
+
+/** What API Gateway answers to a token that it refuses. */
+function challenge({ status, details = '' }: Refused): Response {
+  const text = status === 401 ? 'Unauthorized' : 'Forbidden'
+  return message(status, text, { 'www-authenticate': `Bearer ${details}`.trim() })
 }
 
 function patternOf({ path }: Route): URLPattern {
@@ -93,77 +105,13 @@ async function within<T>(ms: number, result: Promise<T>): Promise<T | 'late'> {
   }
 }
 
-interface Caller {
-  claims: JWTPayload
-  /** Null, as API Gateway has it, where the route asks for no scope. */
-  scopes: string[] | null
-}
-
-/**
- * Checks what API Gateway documents for a JWT authorizer: an RSA signature by a key of the issuer, `iss`,
- * `aud` (or `client_id` where there is no `aud`), `exp`, `nbf`, `iat`, and any one of the route's scopes.
- */
-function openAuthorizer({ deployment, keys, now }: GatewayOptions) {
-  const { issuer, audience } = deployment.authorizer
-  const keyOf = createLocalJWKSet(keys)
-
-  return async function authorize(request: Request, route: Route): Promise<Caller | Response> {
-    const token = request.headers.get('authorization')?.replace(/^bearer\s+/i, '')
-    if (!token) return challenge(401, 'Unauthorized')
-    let claims: JWTPayload
-    try {
-      const verified = await jwtVerify(token, keyOf, {
-        algorithms: ['RS256'],
-        issuer,
-        currentDate: now(),
-        requiredClaims: ['exp'],
-      })
-      claims = verified.payload
-    } catch (cause) {
-      if (!(cause instanceof errors.JOSEError)) throw cause
-      return invalid(cause instanceof errors.JWTExpired ? 'the token has expired' : 'invalid token')
-    }
-    const meantFor = [claims.aud ?? claims.client_id].flat()
-    if (!meantFor.some((each) => audience.includes(String(each)))) {
-      return invalid('the token has an invalid audience')
-    }
-    if (claims.iat !== undefined && claims.iat * 1000 > now().getTime()) {
-      return invalid('the token was issued in the future')
-    }
-    const scopes = scopesOf(claims)
-    if (route.scopes.length === 0) return { claims, scopes: null }
-    if (!route.scopes.some((scope) => scopes.includes(scope))) {
-      return challenge(
-        403,
-        'Forbidden',
-        `scope="${route.scopes.join(' ')}" error="insufficient_scope"`,
-      )
-    }
-    return { claims, scopes }
-  }
-}
-
-function scopesOf(claims: JWTPayload): string[] {
-  return [claims.scope ?? claims.scp ?? []]
-    .flat()
-    .flatMap((each) => String(each).split(' '))
-    .filter((scope) => scope !== '')
-}
-
-const invalid = (why: string) =>
-  challenge(401, 'Unauthorized', `scope="" error="invalid_token" error_description="${why}"`)
-
-function challenge(status: number, text: string, details = ''): Response {
-  return message(status, text, { 'www-authenticate': `Bearer ${details}`.trim() })
-}
-
 interface Routed {
   route: Route
   pathParameters: Record<string, string>
   sourceIp: string
   requestId: string
   now: Date
-  caller?: Caller
+  caller?: Admitted
 }
 
 type Event = APIGatewayProxyEventV2 & {
@@ -226,17 +174,6 @@ function isText(contentType: string | null): boolean {
     mediaType.startsWith('text/') ||
     /^application\/((.+\+)?json|(.+\+)?xml|javascript)$/.test(mediaType)
   )
-}
-
-/** API Gateway hands every claim over as text; a list becomes `[a b]`. */
-function flattened(claims: JWTPayload): Record<string, string> {
-  const asText = (value: unknown): string => {
-    if (Array.isArray(value)) return `[${value.map(asText).join(' ')}]`
-    if (typeof value !== 'object' || value === null) return String(value)
-    const parts = Object.entries(value).map(([key, each]) => `${key}:${asText(each)}`)
-    return `map[${parts.join(' ')}]`
-  }
-  return Object.fromEntries(Object.entries(claims).map(([name, value]) => [name, asText(value)]))
 }
 
 function toResponse(payload: unknown): Response {

@@ -16,6 +16,7 @@ import { message } from './http.ts'
  */
 export interface Identity {
   issuer: string
+  audience: string
   keys: JSONWebKeySet
   personas: readonly string[]
   /** Undefined for a persona there is none of. */
@@ -40,17 +41,22 @@ export const seededWorkspaces = [
 
 export const audience = 'token-top-up'
 
+/** The id of the page's client, through which people sign in. */
+export const pageClient = 'usage-page'
+
 const lifetimeSeconds = 3600
 const algorithm = 'RS256'
-const keyFile = 'signing-key.json'
 
-/** `keep` is where the signing key lives, so that a token outlives a restart. */
+/** `keep` is where the signing key lives, in a file of its own for each issuer, so that a token outlives a restart. */
 export async function openIdentity(options: {
   issuer: string
+  audience?: string
+  keyFile?: string
   now: () => Date
   keep: { read<T>(name: string): T | undefined; write(name: string, value: unknown): void }
 }): Promise<Identity> {
-  const { issuer, now, keep } = options
+  const { issuer, now, keep, keyFile = 'signing-key.json' } = options
+  const meantFor = options.audience ?? audience
   const privateJwk = keep.read<JWK>(keyFile) ?? (await newKey())
   keep.write(keyFile, privateJwk)
   const privateKey = await importJWK(privateJwk, algorithm)
@@ -61,6 +67,7 @@ export async function openIdentity(options: {
 
   return {
     issuer,
+    audience: meantFor,
     keys,
     personas: Object.keys(personas),
     async token(persona, { claims = {}, expiresInSeconds = lifetimeSeconds } = {}) {
@@ -68,7 +75,7 @@ export async function openIdentity(options: {
       const issuedAt = Math.floor(now().getTime() / 1000)
       const payload = {
         iss: issuer,
-        aud: audience,
+        aud: meantFor,
         sub: persona,
         jti: randomUUID(),
         iat: issuedAt,
@@ -95,13 +102,24 @@ export async function openIdentity(options: {
 const personas: Record<string, Record<string, string>> = {
   ...Object.fromEntries(
     seededWorkspaces.flatMap(({ id }) =>
-      ['admin', 'member'].map((role) => [`${id}-${role}`, { workspace_id: id, role }]),
+      ['admin', 'member'].map((role) => [
+        `${id}-${role}`,
+        { workspace_id: id, role, azp: pageClient },
+      ]),
     ),
   ),
-  assistant: { scope: 'tokens:consume tokens:read' },
-  rep: { scope: 'tokens:grant' },
-  'host-app': { scope: 'tokens:manage' },
+  ...Object.fromEntries(
+    Object.entries({
+      assistant: 'tokens:consume tokens:read',
+      rep: 'tokens:grant',
+      'host-app': 'tokens:manage',
+      // Client credentials, as Cognito and others write them: the subject is the client.
+    }).map(([id, scope]) => [id, { client_id: id, scope }]),
+  ),
 }
+
+/** Whether it is a backend's, and not a person's. */
+export const isServicePersona = (persona: string) => personas[persona]?.client_id === persona
 
 async function newKey(): Promise<JWK> {
   const { privateKey } = await generateKeyPair(algorithm, { extractable: true })

@@ -5,6 +5,8 @@ import { Html, html } from './stripe/html.ts'
 
 interface Grant {
   persona: string
+  /** Whatever the application asked for, without a question: many issuers do so unless told otherwise. */
+  scope: string
   clientId: string
   redirectUri: string
   challenge: string
@@ -57,6 +59,7 @@ export function openSignIn(options: { identity: Identity; origins: readonly stri
     const code = randomBytes(24).toString('base64url')
     grants.set(code, {
       persona,
+      scope: asked('scope'),
       clientId: asked('client_id'),
       redirectUri: asked('redirect_uri'),
       challenge: asked('code_challenge'),
@@ -84,7 +87,11 @@ export function openSignIn(options: { identity: Identity; origins: readonly stri
     const lifetime = { expiresInSeconds: 3600 }
     return Response.json(
       {
-        access_token: await identity.token(grant.persona, lifetime),
+        access_token: await identity.token(grant.persona, {
+          ...lifetime,
+          claims: { azp: grant.clientId, scope: grant.scope || null },
+        }),
+        scope: grant.scope,
         token_type: 'Bearer',
         expires_in: lifetime.expiresInSeconds,
       },

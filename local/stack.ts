@@ -6,7 +6,7 @@ import { openDataFolder } from './data-folder.ts'
 import { type DynamoDb, startDynamoDb } from './dynamodb.ts'
 import { openGateway } from './gateway.ts'
 import { type HttpServer, message, type RequestHandler, serve } from './http.ts'
-import { audience, type Identity, openIdentity } from './identity.ts'
+import { audience, type Identity, isServicePersona, openIdentity, pageClient } from './identity.ts'
 import { handleLambdaApi } from './lambda-api.ts'
 import { type LambdaHost, type LogLine, startLambdaHost } from './lambda-host.ts'
 import { type Schedules, startSchedules } from './schedules.ts'
@@ -33,6 +33,8 @@ export interface StackOptions {
   dynamoDb?: DynamoDbConnection
   /** With them, Stripe's own test mode takes the place of the stand-in. */
   stripeTestKeys?: StripeTestKeys
+  /** Services have an issuer of their own, as with some identity providers. */
+  servicesApart?: boolean
   /** What the functions log. */
   log?: (line: LogLine) => void
   /** Told what is being done while the stack starts. */
@@ -50,7 +52,10 @@ export interface Stack {
   url: string
   deployment: Deployment
   clock: Clock
+  /** Signs people in. */
   identity: Identity
+  /** Gives services their tokens; the same one unless they are apart. */
+  servicesIdentity: Identity
   functions: LambdaHost
   schedules: Schedules
   /** Absent where Stripe's own test mode is used. */
@@ -105,6 +110,15 @@ async function start(
   const clock = openClock(folder)
   const now = clock.now
   const identity = await openIdentity({ issuer: `${url}/local/identity`, now, keep: folder })
+  const servicesIdentity = options.servicesApart
+    ? await openIdentity({
+        issuer: `${url}/local/services-identity`,
+        audience: 'token-top-up-services',
+        keyFile: 'services-signing-key.json',
+        now,
+        keep: folder,
+      })
+    : identity
   const stripeSecret = openStripeSecret(folder, options.stripeTestKeys)
   const stripe = options.stripeTestKeys
     ? undefined
@@ -123,6 +137,10 @@ async function start(
   const props: LocalProps = {
     issuer: identity.issuer,
     audience,
+    ...(options.servicesApart && {
+      servicesIssuer: servicesIdentity.issuer,
+      servicesAudience: servicesIdentity.audience,
+    }),
     allowedOrigins: [url, server.url],
     returnUrl: `${url}/`,
     stripeSecretName,
@@ -167,10 +185,12 @@ async function start(
   const schedules = startSchedules({ schedules: deployment.schedules, functions, now })
   closers.push(() => schedules.stop())
 
-  const gateway = openGateway({ deployment, functions, keys: identity.keys, now })
+  const identities = [identity, servicesIdentity]
+  const keysOf = (issuer: string) => identities.find((each) => each.issuer === issuer)!.keys
+  const gateway = openGateway({ deployment, functions, keysOf, now })
   const control = openControl({
     clock,
-    identity,
+    identityOf: (persona) => (isServicePersona(persona) ? servicesIdentity : identity),
     schedules,
     tables: {
       endpoint: dynamoDbEndpoint,
@@ -182,7 +202,7 @@ async function start(
   const signIn = openSignIn({ identity, origins: [url, server.url] })
   const site = await openSite({
     issuer: identity.issuer,
-    clientId: 'usage-page',
+    clientId: pageClient,
     workspaceClaim: 'workspace_id',
   })
   handle = async (request, sourceIp) => {
@@ -192,6 +212,7 @@ async function start(
       (await control(request)) ??
       (await signIn(request)) ??
       identity.handle(request) ??
+      servicesIdentity.handle(request) ??
       (await stripe?.handle(request)) ??
       message(404, 'Not Found')
     )
@@ -200,12 +221,13 @@ async function start(
   closers.push(() => server.stop())
 
   progress('Seeding the workspaces …')
-  await seed(url, identity)
+  await seed(url, servicesIdentity)
   return {
     url,
     deployment,
     clock,
     identity,
+    servicesIdentity,
     functions,
     schedules,
     dynamoDbEndpoint,

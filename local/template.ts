@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb'
+import type { Authorizer } from './authorizer.ts'
 import { accountId, region } from './aws.ts'
 import type { LambdaFunction } from './lambda-host.ts'
 
@@ -16,7 +17,6 @@ export interface Deployment {
   /** Only those that a route or a schedule starts. */
   functions: LambdaFunction[]
   routes: Route[]
-  authorizer: { issuer: string; audience: readonly string[] }
   cors?: Cors
   schedules: Schedule[]
 }
@@ -32,8 +32,8 @@ export interface Route {
   method: string
   path: string
   function: string
-  /** Whether the JWT authorizer guards it, and which scopes it asks for: any one of them will do. */
-  authorized: boolean
+  /** The JWT authorizer that guards it, if one does, and the scopes it asks for: any one of them will do. */
+  authorizer?: Authorizer
   scopes: readonly string[]
 }
 
@@ -56,6 +56,8 @@ export interface Schedule {
 export interface LocalProps {
   issuer: string
   audience: string
+  servicesIssuer?: string
+  servicesAudience?: string
   allowedOrigins: readonly string[]
   returnUrl: string
   stripeSecretName: string
@@ -118,6 +120,14 @@ export function readDeployment(template: Template, outputFolder: string): Deploy
       .map(([id, resource]) => [id, resolve(resource.Properties ?? {}) as Properties])
 
   const integrations = new Map(ofType<IntegrationProperties>('AWS::ApiGatewayV2::Integration'))
+  const authorizers = new Map(
+    ofType<AuthorizerProperties>('AWS::ApiGatewayV2::Authorizer').map(
+      ([id, { JwtConfiguration }]) => [
+        id,
+        { issuer: JwtConfiguration.Issuer, audience: JwtConfiguration.Audience },
+      ],
+    ),
+  )
   const routes = ofType<RouteProperties>('AWS::ApiGatewayV2::Route').map(([, route]): Route => {
     const [method, path] = route.RouteKey.split(' ') as [string, string]
     const integration = integrations.get(route.Target.replace('integrations/', ''))!
@@ -126,7 +136,9 @@ export function readDeployment(template: Template, outputFolder: string): Deploy
       method,
       path,
       function: functionOfArn(integration.IntegrationUri),
-      authorized: route.AuthorizationType === 'JWT',
+      ...(route.AuthorizationType === 'JWT' && {
+        authorizer: existing(authorizers.get(route.AuthorizerId ?? ''), route.RouteKey),
+      }),
       scopes: route.AuthorizationScopes ?? [],
     }
   })
@@ -138,9 +150,6 @@ export function readDeployment(template: Template, outputFolder: string): Deploy
     }),
   )
   const started = new Set([...routes, ...schedules].map((each) => each.function))
-  const [authorizer] = ofType<AuthorizerProperties>('AWS::ApiGatewayV2::Authorizer')
-  if (!authorizer) throw new Error('The template has no JWT authorizer.')
-  const { Issuer: issuer, Audience: audience } = authorizer[1].JwtConfiguration
   const [api] = ofType<ApiProperties>(apiType)
   return {
     tables: ofType<TableProperties>('AWS::DynamoDB::Table').map(([id, properties]) =>
@@ -150,16 +159,22 @@ export function readDeployment(template: Template, outputFolder: string): Deploy
       .filter(([id]) => started.has(localName(template, id)))
       .map(([id, properties]) => readFunction(localName(template, id), properties, outputFolder)),
     routes,
-    authorizer: { issuer, audience },
     ...(api?.[1].CorsConfiguration && { cors: readCors(api[1].CorsConfiguration) }),
     schedules,
   }
+}
+
+/** Whatever a guarded route leaves open must not be open here either. */
+function existing(authorizer: Authorizer | undefined, routeKey: string): Authorizer {
+  if (!authorizer) throw new Error(`The template has no JWT authorizer for ${routeKey}.`)
+  return authorizer
 }
 
 interface RouteProperties {
   RouteKey: string
   Target: string
   AuthorizationType?: string
+  AuthorizerId?: string
   AuthorizationScopes?: string[]
 }
 interface IntegrationProperties {

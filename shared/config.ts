@@ -23,9 +23,25 @@ export interface ClaimsConfig {
   roleClaim: string
   adminRoles: readonly string[]
   memberRoles: readonly string[]
+  /** The role claim holds a list, and any of its values will do. */
+  roleClaimIsList: boolean
   /** What the issuer puts before each scope; often nothing. */
   scopePrefix: string
+  /** A claim by which the issuer marks tokens made for a service, where it is none of the usual ones. */
+  serviceMark?: { claim: string; value: string }
+  /** Services have an issuer or audience of their own, and so routes of their own. */
+  servicesApart: boolean
 }
+
+/** What the claims are called where nobody says otherwise. */
+export const claimsDefaults = {
+  workspaceClaim: 'workspace_id',
+  roleClaim: 'role',
+  adminRoles: ['admin'],
+  memberRoles: ['member'],
+  roleClaimIsList: false,
+  scopePrefix: '',
+} as const satisfies Partial<ClaimsConfig>
 
 export function claimsConfig(): ClaimsConfig {
   return {
@@ -33,8 +49,21 @@ export function claimsConfig(): ClaimsConfig {
     roleClaim: required('ROLE_CLAIM'),
     adminRoles: list('ADMIN_ROLES'),
     memberRoles: list('MEMBER_ROLES'),
+    roleClaimIsList: isSet('ROLE_CLAIM_IS_LIST'),
     scopePrefix: process.env.SCOPE_PREFIX ?? '',
+    ...(process.env.SERVICE_MARK_CLAIM && {
+      serviceMark: {
+        claim: required('SERVICE_MARK_CLAIM'),
+        value: required('SERVICE_MARK_VALUE'),
+      },
+    }),
+    servicesApart: servicesApart(),
   }
+}
+
+/** Whether services have routes of their own; whoever describes the routes must know it too. */
+export function servicesApart(): boolean {
+  return isSet('SERVICES_APART')
 }
 
 export interface StripeConfig {
@@ -54,6 +83,8 @@ export interface CheckoutConfig {
   allowedOrigins: readonly string[]
   /** Where a buyer goes when the purchase names no return URL. */
   returnUrl: string
+  /** How the checkout is to be, in Stripe's words. */
+  options?: Readonly<Record<string, unknown>>
 }
 
 export function checkoutConfig(): CheckoutConfig {
@@ -62,7 +93,8 @@ export function checkoutConfig(): CheckoutConfig {
   if (!allowedOrigins.includes(new URL(returnUrl).origin)) {
     throw new Error(`RETURN_URL ${returnUrl} is not on one of ALLOWED_ORIGINS`)
   }
-  return { allowedOrigins, returnUrl }
+  const options = process.env.CHECKOUT_OPTIONS
+  return { allowedOrigins, returnUrl, ...(options && { options: JSON.parse(options) }) }
 }
 
 export interface ResetConfig {
@@ -78,6 +110,10 @@ function required(name: string): string {
   const value = process.env[name]?.trim()
   if (!value) throw new Error(`the environment variable ${name} is missing or empty`)
   return value
+}
+
+function isSet(name: string): boolean {
+  return process.env[name] === '1'
 }
 
 function list(name: string): string[] {

@@ -71,11 +71,14 @@ const floors: Record<string, string[]> = {
   'shared/payments': ['shared/payments/', 'shared/domain/', 'shared/config.ts'],
   'shared/http': ['shared/http/', 'shared/domain/', 'shared/config.ts', 'shared/signals.ts'],
   'shared/domain': ['shared/domain/', 'shared/catalog.ts'],
-  // Functions it names by their path alone; the names it shares are the tables', the signals' and the site's.
+  // Functions it names by their path alone; the names it shares are the tables', the signals' and the site's, and
+  // what the settings are where nobody says otherwise.
   infra: [
     'infra/',
+    'shared/config.ts',
     'shared/signals.ts',
     'shared/http/routes.ts',
+    'shared/payments/checkout-options.ts',
     'shared/store/schema.ts',
     'web/site.ts',
   ],

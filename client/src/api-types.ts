@@ -196,6 +196,8 @@ export type Planned = {
     plan: 'starter' | 'pro' | 'teams' | 'enterprise'
     quota: number
   }
+  /** As it was given, if it was. */
+  stripeCustomerId?: string
   meter: Meter
 }
 
@@ -235,8 +237,9 @@ export type GrantRequest = {
 }
 
 export type WorkspaceRequest = {
-  plan: 'starter' | 'pro' | 'teams' | 'enterprise'
+  plan?: 'starter' | 'pro' | 'teams' | 'enterprise'
   quota?: number
+  stripeCustomerId?: string | null
 }
 
 export type InvalidRequest = {
@@ -275,6 +278,7 @@ export type OtherProblem = {
     | 'invalid_signature'
     | 'access_token_required'
     | 'forbidden'
+    | 'service_required'
     | 'admin_required'
     | 'upgrade_required'
     | 'contact_account_representative'
@@ -324,6 +328,19 @@ export interface Operations {
       | 'internal_error'
       | 'unavailable'
   }
+  /** The meter of a workspace, and what this viewer may do about it */
+  'GET /v1/services/workspaces/{workspaceId}/meter': {
+    body: undefined
+    answer: Meter
+    problems:
+      | 'invalid_request'
+      | 'access_token_required'
+      | 'forbidden'
+      | 'service_required'
+      | 'workspace_not_found'
+      | 'internal_error'
+      | 'unavailable'
+  }
   /** Take tokens that were used */
   'POST /v1/workspaces/{workspaceId}/consume': {
     body: ConsumeRequest
@@ -333,6 +350,7 @@ export interface Operations {
       | 'access_token_required'
       | 'insufficient_tokens'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'body_too_large'
       | 'idempotency_key_reused'
@@ -349,6 +367,7 @@ export interface Operations {
       | 'access_token_required'
       | 'insufficient_tokens'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'holds_limit'
       | 'body_too_large'
@@ -365,6 +384,7 @@ export interface Operations {
       | 'invalid_request'
       | 'access_token_required'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'hold_not_found'
       | 'hold_closed'
@@ -382,6 +402,7 @@ export interface Operations {
       | 'invalid_request'
       | 'access_token_required'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'hold_not_found'
       | 'hold_closed'
@@ -398,6 +419,7 @@ export interface Operations {
       | 'invalid_request'
       | 'access_token_required'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'hold_not_found'
       | 'hold_closed'
@@ -460,6 +482,7 @@ export interface Operations {
       | 'invalid_request'
       | 'access_token_required'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'top_ups_limit'
       | 'body_too_large'
@@ -468,7 +491,7 @@ export interface Operations {
       | 'busy'
       | 'unavailable'
   }
-  /** Create a workspace, or change its plan */
+  /** Create a workspace, or change it */
   'PUT /v1/workspaces/{workspaceId}': {
     body: WorkspaceRequest
     answer: Planned
@@ -476,6 +499,7 @@ export interface Operations {
       | 'invalid_request'
       | 'access_token_required'
       | 'forbidden'
+      | 'service_required'
       | 'workspace_not_found'
       | 'body_too_large'
       | 'idempotency_key_reused'

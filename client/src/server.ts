@@ -29,6 +29,8 @@ export interface ServerOptions extends TransportOptions, BacklogOptions {
    * balance then goes. Past that bound, and for anything the service refuses, `open` is closed too.
    */
   failMode?: 'closed' | 'open'
+  /** The deployment's services have an issuer or audience of their own, and so find the meter on their own route. */
+  servicesApart?: boolean
 }
 
 type Once = { replayed: boolean }
@@ -124,6 +126,14 @@ export function createClient(options: ServerOptions): Client {
 
   const client: Client = {
     ...publicClient(call),
+    ...(options.servicesApart && {
+      meter: ({ workspace }, callOptions) =>
+        call(
+          'GET /v1/services/workspaces/{workspaceId}/meter',
+          { params: { workspaceId: workspace } },
+          callOptions,
+        ),
+    }),
 
     async consume(use, { signal, key = crypto.randomUUID() } = {}) {
       const { workspace, ...body } = use

@@ -169,7 +169,7 @@ function pathOf(
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = params[name]
     // Dots alone would lead to another path.
-    if (!value || /^\.+$/.test(value)) throw new TypeError(`${name} must be given`)
+    if (!value || /^\.{1,2}$/.test(value)) throw new TypeError(`${name} must be given`)
     return encodeURIComponent(value)
   })
   const asked = Object.entries(query).filter(([, value]) => value !== undefined)

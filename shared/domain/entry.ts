@@ -84,6 +84,8 @@ export interface PlanEntry extends Recorded {
   effect: 'created' | 'applied' | 'waits_for_reset' | 'kept'
   /** What the change added to the balance at once. */
   tokens: number
+  /** The request, by which a retry of it is known; what it left open is not here. */
+  asked: { plan?: PlanId; quota?: number; stripeCustomerId?: string | null }
   by: string
 }
 
@@ -155,8 +157,11 @@ function requestOf(entry: Recordable): unknown[] {
     }
     case 'grant':
       return [entry.tokens, entry.reason, entry.reference]
-    case 'plan':
-      return [entry.plan, entry.quota]
+    case 'plan': {
+      const { plan, quota, stripeCustomerId } = entry.asked
+      // To remove the customer is not the same as to leave it.
+      return [plan, quota, stripeCustomerId === null ? 'none' : stripeCustomerId]
+    }
     case 'expire':
     case 'payment':
     case 'reset':

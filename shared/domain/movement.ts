@@ -11,7 +11,7 @@ import {
 } from './entry.ts'
 import type { OpenHold } from './hold.ts'
 import { dayOf, type Period, periodOf, startOf } from './period.ts'
-import { planOf } from './plan.ts'
+import { planOf, quotaOf } from './plan.ts'
 import { isPaid, type Purchase, type Standing, settled } from './purchase.ts'
 import type { Refusal } from './refusal.ts'
 import { rolledOver, topUpsLeftOf, topUpsMax, usedOf, type Workspace } from './workspace.ts'
@@ -153,25 +153,33 @@ export function grant(
   }
 }
 
-export interface PlanChange {
+/** What is asked of a workspace by the product that has it: what is absent stays as it is. */
+export interface WorkspaceChange {
   workspaceId: string
   key: string
-  plan: PlanId
-  quota: number
+  /** Needed to create it. */
+  plan?: PlanId
+  /** For a plan whose quota is set per workspace. */
+  quota?: number
+  /** Null for none. */
+  stripeCustomerId?: string | null
   by: string
 }
 
 /**
- * Creates a workspace, or changes its plan. A quota at or above the current one applies at once and adds
+ * Creates a workspace, or changes what is asked. A quota at or above the current one applies at once and adds
  * the difference; a smaller one waits for the reset, so nobody loses tokens they were promised this month.
  * Naming the plan a workspace already has keeps it, and forgets a smaller one that was waiting.
  */
-export function changePlan(
-  change: PlanChange,
+export function changeWorkspace(
+  change: WorkspaceChange,
   moment: Moment,
   seen?: Workspace,
-): Movement<PlanEntry> {
-  const { workspaceId, key, plan, quota, by } = change
+): Movement<PlanEntry> | Refusal<'invalid_request'> {
+  const { workspaceId, key, stripeCustomerId, by } = change
+  const wanted = planWanted(change, seen)
+  if ('refused' in wanted) return wanted
+  const { plan, quota } = wanted
   const entry = (effect: PlanEntry['effect'], tokens: number): PlanEntry => ({
     type: 'plan',
     ...recorded(workspaceId, entryId.plan(key), moment),
@@ -179,8 +187,11 @@ export function changePlan(
     quota,
     effect,
     tokens,
+    asked: { plan: change.plan, quota: change.quota, stripeCustomerId },
     by,
   })
+  const customer =
+    stripeCustomerId === undefined ? {} : { stripeCustomerId: stripeCustomerId ?? undefined }
   if (!seen) {
     return {
       entry: entry('created', quota),
@@ -196,27 +207,54 @@ export function changePlan(
         period: moment.period,
         days: {},
         createdAt: moment.at,
+        ...customer,
       },
     }
   }
   const when: Conditions = { asRead: { plan: seen.plan, quota: seen.quota } }
-  if (keepsPlan(seen, change)) {
-    return { entry: entry('kept', 0), when, add: {}, set: { next: undefined } }
+  const asksForPlan = change.plan !== undefined || change.quota !== undefined
+  if (!asksForPlan) return { entry: entry('kept', 0), when, add: {}, set: customer }
+  if (keepsPlan(seen, wanted)) {
+    return { entry: entry('kept', 0), when, add: {}, set: { next: undefined, ...customer } }
   }
   if (quota < seen.quota) {
-    return { entry: entry('waits_for_reset', 0), when, add: {}, set: { next: { plan, quota } } }
+    const set = { next: { plan, quota }, ...customer }
+    return { entry: entry('waits_for_reset', 0), when, add: {}, set }
   }
   const more = quota - seen.quota
   return {
     entry: entry('applied', more),
     when,
     add: { quota: more, balance: more },
-    set: { plan, next: undefined },
+    set: { plan, next: undefined, ...customer },
   }
 }
 
+/** The plan and quota that the workspace is to have, or what is missing to know them. */
+function planWanted(
+  { plan, quota }: WorkspaceChange,
+  seen: Workspace | undefined,
+): { plan: PlanId; quota: number } | Refusal<'invalid_request'> {
+  const named = plan ?? seen?.plan
+  if (named === undefined) return invalid('#/plan', 'must be given to create a workspace')
+  const isPerWorkspace = planOf(named).monthlyQuota === 'per_workspace'
+  if (quota !== undefined && quota !== quotaOf(named, quota)) {
+    return invalid('#/quota', `must be left out: the quota of ${named} is set by the catalog`)
+  }
+  const kept = seen?.plan === named ? seen.quota : undefined
+  const own = quota ?? kept
+  if (isPerWorkspace && own === undefined) {
+    return invalid('#/quota', `must be given for ${named}, whose quota is set per workspace`)
+  }
+  return { plan: named, quota: quotaOf(named, own ?? 0) }
+}
+
+function invalid(pointer: string, detail: string): Refusal<'invalid_request'> {
+  return { refused: 'invalid_request', errors: [{ pointer, detail }] }
+}
+
 /** A plan with a catalog quota is kept by its name alone: a new catalog figure waits for the reset. */
-function keepsPlan(seen: Workspace, { plan, quota }: PlanChange): boolean {
+function keepsPlan(seen: Workspace, { plan, quota }: { plan: PlanId; quota: number }): boolean {
   return (
     plan === seen.plan && (planOf(plan).monthlyQuota !== 'per_workspace' || quota === seen.quota)
   )
@@ -305,7 +343,8 @@ export function settle(
       ? { asRead: { topUps: seen.topUps, balance: seen.balance, held: seen.held } }
       : { topUpsAtMost: topUpsMax - tokens },
     add: tokens === 0 ? {} : { topUps: tokens, balance: tokens },
-    set: standing.customerId ? { stripeCustomerId: standing.customerId } : {},
+    // The customer of the last checkout that was paid; a refund of an older one brings nobody back.
+    set: credit > 0 && standing.customerId ? { checkoutCustomerId: standing.customerId } : {},
     also: [
       {
         purchase: {

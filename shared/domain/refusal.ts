@@ -2,6 +2,7 @@ import type { Workspace } from './workspace.ts'
 
 /** Why a request was not carried out. Each has a status in `http/problem.ts` and a section in docs/errors.md. */
 export type RefusalCode =
+  | 'invalid_request'
   | 'insufficient_tokens'
   | 'top_ups_limit'
   | 'holds_limit'
@@ -20,6 +21,15 @@ export interface Refusal<Code extends RefusalCode = RefusalCode> {
   refused: Code
   /** The workspace as it stood, where that tells the caller what to do next. */
   workspace?: Workspace
+  /** With `invalid_request`: what about the request cannot be, as the workspace stands. */
+  errors?: FieldError[]
+}
+
+export interface FieldError {
+  /** `#/quota` */
+  pointer: string
+  /** What it must be. */
+  detail: string
 }
 
 export function isRefusal(outcome: object): outcome is Refusal {

@@ -25,7 +25,10 @@ export interface Workspace {
   days: Record<string, number>
   /** A plan with a smaller quota, waiting for the reset. */
   next?: { plan: PlanId; quota: number }
+  /** As the product gave it. */
   stripeCustomerId?: string
+  /** That of the last checkout that was paid, which counts where none was given. */
+  checkoutCustomerId?: string
   /** ISO 8601, UTC. */
   createdAt: string
   updatedAt: string

@@ -1,53 +1,69 @@
 import middy, { type MiddlewareObj } from '@middy/core'
 import type { APIGatewayProxyEventV2, APIGatewayProxyEventV2WithJWTAuthorizer } from 'aws-lambda'
 import type * as z from 'zod/mini'
-import { claimsConfig } from '../config.ts'
-import { Unavailable } from '../domain/refusal.ts'
+import { type ClaimsConfig, claimsConfig } from '../config.ts'
+import { type Refusal, Unavailable } from '../domain/refusal.ts'
 import { signal } from '../signals.ts'
-import { barFor, type Caller, type Claims, callerOf, isIdToken, type Who } from './caller.ts'
-import { holdId, idempotencyKey, purchaseId, workspaceId } from './input.ts'
-import { type Answer, type ProblemExtras, problem } from './problem.ts'
+import { barFor, type Caller, type Claims, callerOf, isIdToken } from './caller.ts'
+import { idempotencyKey, pathParameters } from './input.ts'
+import { type Answer, type ProblemExtras, problem, refusal } from './problem.ts'
+import {
+  keyOf,
+  type ParametersOf,
+  type Route,
+  type RouteOf,
+  routesOf,
+  type SignedInFunction,
+} from './routes.ts'
 
-/** A request after everything about it has been checked. */
-export interface Request<Body, Query> {
+/**
+ * A request to a function's route, after everything about it has been checked. It has what the route has: the
+ * parameters of its path, and a key, a body and a query only where the route takes them.
+ */
+export type Request<Name extends SignedInFunction> = {
   requestId: string
   /** When the gateway received it: the one clock of the request. */
   now: Date
-  caller: Caller
-  workspaceId: string
-  /** Empty on routes without one, as are `holdId`, `key`, `body` and `query`. */
-  purchaseId: string
-  holdId: string
-  key: string
-  body: Body
-  query: Query
-}
+  caller: Admitted
+} & { [Parameter in ParametersOf<RouteOf<Name>['path']>]: string } & (RouteOf<Name> extends {
+    keyed: true
+  }
+    ? { key: string }
+    : unknown) &
+  Parsed<RouteOf<Name>, 'body'> &
+  Parsed<RouteOf<Name>, 'query'>
 
-export interface EndpointSpec<Body, Query> {
-  who: Who
-  body?: z.ZodMiniType<Body>
-  query?: z.ZodMiniType<Query>
-  /** Whether the call moves tokens, and so must carry an Idempotency-Key. */
-  keyed?: boolean
-}
+/** Whoever is let in has a name to be recorded under. */
+export type Admitted = Caller & { subject: string }
+
+type Parsed<Taken, Part extends string> =
+  Taken extends Record<Part, infer Schema extends z.ZodMiniType>
+    ? { [Each in Part]: z.output<Schema> }
+    : unknown
 
 type Event = APIGatewayProxyEventV2
 
 const bodyBytesMax = 16 * 1024
 
 /**
- * A handler for a signed-in route. It answers bad input, and callers who may not, before `handle` is called,
- * and turns whatever `handle` throws into a problem document: an outage is 503, anything else 500.
+ * A handler for the routes of a signed-in function. It answers bad input, and callers who may not, before
+ * `handle` is called. What `handle` returns as a refusal it turns into its problem document, and so whatever
+ * is thrown: an outage is 503, anything else 500.
  */
-export function endpoint<Body = undefined, Query = undefined>(
-  spec: EndpointSpec<Body, Query>,
-  handle: (request: Request<Body, Query>) => Promise<Answer>,
+export function endpoint<Name extends SignedInFunction>(
+  name: Name,
+  handle: (request: Request<Name>) => Promise<Answer | Refusal>,
 ) {
   const claims = claimsConfig()
-  const requests = new WeakMap<Event, Request<Body, Query>>()
+  const routes = routesOf(claims).filter((route) => route.function === name)
+  const requests = new WeakMap<Event, Checked>()
   const checked: MiddlewareObj<Event, Answer> = {
     before: ({ event }) => {
-      const request = parse(event as APIGatewayProxyEventV2WithJWTAuthorizer, spec, claims)
+      const request = parse(
+        event as APIGatewayProxyEventV2WithJWTAuthorizer,
+        routeOf(event, routes),
+        claims,
+      )
       if ('statusCode' in request) return request
       requests.set(event, request)
     },
@@ -55,7 +71,11 @@ export function endpoint<Body = undefined, Query = undefined>(
   return middy<Event, Answer>()
     .use(problems())
     .use(checked)
-    .handler((event: Event) => handle(requests.get(event)!))
+    .handler(async (event: Event) => {
+      const request = requests.get(event)!
+      // The route says what it has, and `parse` has put there just that.
+      return answerOf(await handle(request as unknown as Request<Name>), request)
+    })
 }
 
 /** A handler for a route without an authorizer; it reads the event itself. */
@@ -68,6 +88,20 @@ export function publicEndpoint(handle: (event: Event, now: Date) => Promise<Answ
 /** The body's own bytes, which the gateway sends as base64 where they are not text. */
 export function rawBodyOf({ body = '', isBase64Encoded }: Event): Buffer {
   return Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8')
+}
+
+/** A function that answers two routes is told by the gateway which one it is. */
+function routeOf({ routeKey }: Event, routes: readonly Route[]): Route {
+  const route = routes.length === 1 ? routes[0] : routes.find((each) => keyOf(each) === routeKey)
+  if (!route) throw new Error(`the gateway sent ${routeKey}, which is no route of this function`)
+  return route
+}
+
+function answerOf(outcome: Answer | Refusal, { requestId, now, caller, body }: Checked): Answer {
+  if (!('refused' in outcome)) return outcome
+  const requested =
+    outcome.refused === 'insufficient_tokens' ? (body as { tokens: number }).tokens : undefined
+  return refusal(outcome, { requestId, now, role: caller.role, requested })
 }
 
 function problems(): MiddlewareObj<Event, Answer> {
@@ -86,57 +120,70 @@ function problems(): MiddlewareObj<Event, Answer> {
   }
 }
 
-function parse<Body, Query>(
+/** A request as the door knows it, for whichever route. */
+interface Checked {
+  requestId: string
+  now: Date
+  caller: Caller
+  key?: string
+  body?: unknown
+  query?: unknown
+  [parameter: string]: unknown
+}
+
+function parse(
   event: APIGatewayProxyEventV2WithJWTAuthorizer,
-  spec: EndpointSpec<Body, Query>,
-  config: ReturnType<typeof claimsConfig>,
-): Request<Body, Query> | Answer {
+  { path, who, keyed, body: bodySchema, query: querySchema }: Route,
+  config: ClaimsConfig,
+): Checked | Answer {
   const { requestId, timeEpoch, authorizer } = event.requestContext
-  const claims = authorizer.jwt.claims as Claims
+  const claims: Claims = authorizer.jwt.claims
   if (isIdToken(claims)) return problem('access_token_required', requestId)
   const caller = callerOf(claims, config)
 
   const errors: NonNullable<ProblemExtras['errors']> = []
-  const check = <Value>(schema: z.ZodMiniType<Value>, place: string, input: unknown): Value => {
+  const check = (schema: z.ZodMiniType, place: string, input: unknown): unknown => {
     const result = schema.safeParse(input)
     if (result.success) return result.data
     errors.push(...result.error.issues.flatMap((issue) => errorsOf(issue, place)))
-    return undefined as Value
+    return undefined
   }
   const refused = () => problem('invalid_request', requestId, { errors })
 
-  const { pathParameters = {}, queryStringParameters, headers } = event
-  const workspace = check(workspaceId, 'path/workspaceId', pathParameters.workspaceId)
-  if (errors.length > 0) return refused()
-  const bar = barFor(caller, workspace, spec.who)
+  const { pathParameters: given = {}, queryStringParameters, headers } = event
+  const parameters = namesIn(path).map((name) => [
+    name,
+    check(pathParameters[name], `path/${name}`, given[name]),
+  ])
+  if (errors.some(({ pointer }) => pointer === 'path/workspaceId')) return refused()
+  const { workspaceId } = Object.fromEntries(parameters)
+  const bar = barFor(caller, workspaceId, who === 'anyone' ? {} : who)
   if (bar) return problem(bar, requestId)
 
   const rawBody = rawBodyOf(event)
   if (rawBody.length > bodyBytesMax) return problem('body_too_large', requestId)
-  const checkBody = (schema: z.ZodMiniType<Body>): Body => {
+  const checkBody = (schema: z.ZodMiniType): unknown => {
     const body = jsonObject(rawBody.toString())
     if (body) return check(schema, '#', body)
     errors.push({ pointer: '#', detail: 'must be a JSON object' })
-    return undefined as Body
+    return undefined
   }
-  const id = (name: string, schema: z.ZodMiniType<string>): string =>
-    name in pathParameters ? check(schema, `path/${name}`, pathParameters[name]) : ''
-  const request: Request<Body, Query> = {
+  const request: Checked = {
+    ...Object.fromEntries(parameters),
     requestId,
     now: new Date(timeEpoch),
     caller,
-    workspaceId: workspace,
-    purchaseId: id('purchaseId', purchaseId),
-    holdId: id('holdId', holdId),
-    key: spec.keyed
-      ? check(idempotencyKey, 'header/Idempotency-Key', headers['idempotency-key'])
-      : '',
-    query: spec.query
-      ? check(spec.query, 'query', queryStringParameters ?? {})
-      : (undefined as Query),
-    body: spec.body ? checkBody(spec.body) : (undefined as Body),
+    ...(keyed && {
+      key: check(idempotencyKey, 'header/Idempotency-Key', headers['idempotency-key']) as string,
+    }),
+    ...(querySchema && { query: check(querySchema, 'query', queryStringParameters ?? {}) }),
+    ...(bodySchema && { body: checkBody(bodySchema) }),
   }
   return errors.length > 0 ? refused() : request
+}
+
+function namesIn(path: string): (keyof typeof pathParameters)[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as keyof typeof pathParameters)
 }
 
 /** The JSON object in the text, or undefined where it is anything else. */

@@ -1,8 +1,9 @@
 import * as z from 'zod/mini'
 import { grouped } from '../domain/grouped.ts'
 import { holdSecondsMax } from '../domain/hold.ts'
-import { planIds, planOf, topUpOffer } from '../domain/plan.ts'
+import { planIds, topUpOffer } from '../domain/plan.ts'
 import { movementTokensMax } from '../domain/workspace.ts'
+import { workspaceIdPattern } from '../domain/workspace-id.ts'
 
 /**
  * What callers may send. Everything is checked here, at the door, each message names the fix, and an
@@ -22,17 +23,24 @@ const label = (lengthMax: number) => {
 const oneOf = <const Value extends string>(values: readonly Value[]) =>
   z.enum(values, `must be one of ${values.join(', ')}`)
 
-export const workspaceId = z
-  .string()
-  .check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, _ or -'))
+const ownId = (name: string, from: string) =>
+  z
+    .string()
+    .check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, `must be a ${name} as POST ${from} returned it`))
 
-export const purchaseId = z
-  .string()
-  .check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a purchaseId as POST purchases returned it'))
-
-export const holdId = z
-  .string()
-  .check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a holdId as POST holds returned it'))
+/** Every parameter that a path may have. */
+export const pathParameters = {
+  workspaceId: z
+    .string()
+    .check(
+      z.regex(
+        workspaceIdPattern,
+        'must be 1 to 64 letters, digits or any of _ . : @ | - and not dots alone',
+      ),
+    ),
+  purchaseId: ownId('purchaseId', 'purchases'),
+  holdId: ownId('holdId', 'holds'),
+}
 
 const keyError =
   'must be sent, with 1 to 128 visible ASCII characters: a new one for each new action'
@@ -64,38 +72,57 @@ export const grantBody = z.strictObject({
   reference: z.optional(label(128)),
 })
 
-export const workspaceBody = z
-  .strictObject({
-    plan: oneOf(planIds),
-    quota: z.optional(wholeNumber(0, movementTokensMax)),
-  })
-  .check((context) => {
-    const { plan, quota } = context.value
-    const perWorkspace = planOf(plan).monthlyQuota === 'per_workspace'
-    if (perWorkspace === (quota !== undefined)) return
-    const message = perWorkspace
-      ? `must be given for ${plan}, whose quota is set per workspace`
-      : `must be left out: the quota of ${plan} is set by the catalog`
-    context.issues.push({ code: 'custom', path: ['quota'], message, input: quota })
-  })
+const customerError = 'must be the id of a Stripe customer, cus_…, or null for none'
 
-/** Orders may only lead back to pages of the adopter's own. */
-export function purchaseBody(allowedOrigins: readonly string[]) {
-  const { step, min, max } = topUpOffer()
-  const amount = `must be a multiple of ${grouped(step)} from ${grouped(min)} to ${grouped(max)}`
-  const origin = `must be a URL on one of ${allowedOrigins.join(', ')}`
-  return z.strictObject({
-    tokens: z
-      .int(amount)
-      .check(z.minimum(min, amount), z.maximum(max, amount), z.multipleOf(step, amount)),
-    returnUrl: z.optional(
-      z.string(origin).check(
-        z.maxLength(2_000, 'must have at most 2,000 characters'),
-        z.refine((url) => allowedOrigins.includes(URL.parse(url)?.origin ?? ''), origin),
-      ),
+/** What is absent stays as it is. What must be there beside what depends on the workspace: see `changeWorkspace`. */
+export const workspaceBody = z.strictObject({
+  plan: z.optional(oneOf(planIds)),
+  quota: z.optional(wholeNumber(0, movementTokensMax)),
+  stripeCustomerId: z.optional(
+    z.nullable(z.string(customerError).check(z.regex(/^cus_[A-Za-z0-9]{1,255}$/, customerError))),
+  ),
+})
+
+const { step, min, max } = topUpOffer()
+const amountError = `must be a multiple of ${grouped(step)} from ${grouped(min)} to ${grouped(max)}`
+
+const returnUrlBytesMax = 2_000
+const returnUrlTooLong = `must have at most ${grouped(returnUrlBytesMax)} characters`
+
+export const purchaseBody = z.strictObject({
+  tokens: z
+    .int(amountError)
+    .check(
+      z.minimum(min, amountError),
+      z.maximum(max, amountError),
+      z.multipleOf(step, amountError),
     ),
-  })
+  returnUrl: z.optional(
+    z
+      .string('must be a URL on one of the allowed origins')
+      .check(z.maxLength(returnUrlBytesMax, returnUrlTooLong)),
+  ),
+})
+
+/**
+ * What is wrong with an address to send a buyer back to, or undefined. Orders may only lead back to pages of the
+ * adopter's own, and that is for each deployment to say. A `blob:` has the origin of the page that made it, and a
+ * name before the host is somebody's to be fooled by.
+ */
+export function returnUrlFault(
+  returnUrl: string,
+  allowedOrigins: readonly string[],
+): string | undefined {
+  const url = URL.parse(returnUrl)
+  const isPage = url && /^https?:$/.test(url.protocol) && !url.username && !url.password
+  if (!isPage || !allowedOrigins.includes(url.origin)) {
+    return `must be a URL on one of ${allowedOrigins.join(', ')}`
+  }
+  return url.href.length > returnUrlBytesMax ? returnUrlTooLong : undefined
 }
+
+/** Stripe's library reads the body's bytes, which the signature is about. */
+export const webhookBody = z.looseObject({})
 
 const numeral = (min: number, max: number, otherwise: number) =>
   z.pipe(
@@ -134,4 +161,15 @@ function decodeCursor(word: string): unknown {
 
 export function encodeCursor(cursor: object): string {
   return Buffer.from(JSON.stringify(cursor)).toString('base64url')
+}
+
+/** Bodies that have a name of their own, which is also the name of their type in the client. */
+export const namedBodies = {
+  ConsumeRequest: consumeBody,
+  HoldRequest: holdBody,
+  SettleRequest: settleBody,
+  ExtendRequest: extendBody,
+  PurchaseRequest: purchaseBody,
+  GrantRequest: grantBody,
+  WorkspaceRequest: workspaceBody,
 }

@@ -1,24 +1,19 @@
 import * as z from 'zod/mini'
+import { idempotencyKey, namedBodies, pathParameters } from './input.ts'
 import {
-  activityQuery,
-  consumeBody,
-  extendBody,
-  grantBody,
-  holdBody,
-  holdId,
-  idempotencyKey,
-  purchaseBody,
-  purchaseId,
-  settleBody,
-  workspaceBody,
-  workspaceId,
-} from './input.ts'
-import * as output from './output.ts'
+  answers,
+  gatewayMessage,
+  insufficientTokens,
+  invalidRequest,
+  namedAnswers,
+  namedProblems,
+  otherProblem,
+} from './output.ts'
 import { type ProblemCode, problems } from './problem.ts'
-import { type Route, type RoutedFunction, routes } from './routes.ts'
+import { type Route, type RoutedFunction, type Routing, routesOf } from './routes.ts'
 
 /** The API as an OpenAPI 3.1 document, made from the routes, the input schemas and the table of problems. */
-export function openApiDocument() {
+export function openApiDocument(routing: Routing = { servicesApart: false }) {
   return {
     openapi: '3.1.0',
     info: {
@@ -38,7 +33,7 @@ export function openApiDocument() {
       { name: 'manage', description: 'Workspaces and what they are given.' },
       { name: 'machinery', description: 'For tools and for Stripe.' },
     ],
-    paths: pathsOf(routes),
+    paths: pathsOf(routesOf(routing)),
     components: {
       securitySchemes: {
         accessToken: {
@@ -54,162 +49,7 @@ export function openApiDocument() {
   }
 }
 
-interface Operation {
-  tag: 'meter' | 'use' | 'buy' | 'manage' | 'machinery'
-  summary: string
-  description?: string
-  /** Roles that may besides the route's scope: of a signed-in route, all who may. */
-  who?: readonly string[]
-  keyed?: true
-  body?: z.ZodMiniType
-  query?: z.ZodMiniType
-  answer: z.ZodMiniType
-  /** 200 where nothing is said. */
-  status?: 201
-  /** What it may be refused with besides what any call of its kind may be. */
-  problems?: readonly ProblemCode[]
-}
-
-/** One for each function that answers a route: the compiler misses one that is left out. */
-const operations: Record<RoutedFunction, Operation> = {
-  openapi: {
-    tag: 'machinery',
-    summary: 'This document',
-    answer: z.looseObject({ openapi: z.string() }),
-  },
-  plans: {
-    tag: 'buy',
-    summary: 'Plans, quotas and prices',
-    answer: output.plans,
-  },
-  meter: {
-    tag: 'meter',
-    summary: 'The meter of a workspace, and what this viewer may do about it',
-    who: ['member', 'admin', 'tokens:read'],
-    answer: output.meter,
-  },
-  consume: {
-    tag: 'use',
-    summary: 'Take tokens that were used',
-    description:
-      'Takes all or nothing. With `onShortfall: drain` it takes what is left where that is less.',
-    keyed: true,
-    body: consumeBody,
-    answer: output.consumed,
-    problems: ['insufficient_tokens'],
-  },
-  'open-hold': {
-    tag: 'use',
-    summary: 'Set tokens aside for work that is about to begin',
-    keyed: true,
-    body: holdBody,
-    answer: output.held,
-    status: 201,
-    problems: ['insufficient_tokens', 'holds_limit'],
-  },
-  'settle-hold': {
-    tag: 'use',
-    summary: 'Pay for what was used, and get the rest back',
-    description:
-      'Never refused for lack of tokens, since they are already spent: more than was held is taken from the balance as far as it goes, and `uncovered` says what was not.',
-    keyed: true,
-    body: settleBody,
-    answer: output.settled,
-    problems: ['hold_not_found', 'hold_closed'],
-  },
-  'release-hold': {
-    tag: 'use',
-    summary: 'Get all that was held back',
-    keyed: true,
-    answer: output.released,
-    problems: ['hold_not_found', 'hold_closed'],
-  },
-  'extend-hold': {
-    tag: 'use',
-    summary: 'Keep a hold for longer, counted from now',
-    description: 'Never makes it shorter.',
-    keyed: true,
-    body: extendBody,
-    answer: output.extended,
-    problems: ['hold_not_found', 'hold_closed'],
-  },
-  'start-purchase': {
-    tag: 'buy',
-    summary: 'Order tokens, and get a page to pay for them',
-    who: ['admin'],
-    keyed: true,
-    body: purchaseBody([]),
-    answer: output.purchase,
-    status: 201,
-    problems: ['upgrade_required', 'contact_account_representative', 'top_ups_limit'],
-  },
-  'get-purchase': {
-    tag: 'buy',
-    summary: 'Where an order stands',
-    who: ['admin'],
-    answer: output.purchase,
-    problems: ['purchase_not_found'],
-  },
-  activity: {
-    tag: 'meter',
-    summary: 'Usage per day, and for admins what moved tokens and money',
-    who: ['member', 'admin'],
-    query: activityQuery,
-    answer: output.activity,
-  },
-  grant: {
-    tag: 'manage',
-    summary: 'Give a workspace tokens',
-    keyed: true,
-    body: grantBody,
-    answer: output.granted,
-    status: 201,
-    problems: ['top_ups_limit'],
-  },
-  'put-workspace': {
-    tag: 'manage',
-    summary: 'Create a workspace, or change its plan',
-    description:
-      '`quota` is for the plans whose quota is set per workspace. A smaller quota than the current one waits for the reset.',
-    keyed: true,
-    body: workspaceBody,
-    answer: output.planned,
-  },
-  'stripe-webhook': {
-    tag: 'machinery',
-    summary: 'For Stripe, which signs what it sends',
-    body: z.looseObject({}),
-    answer: output.webhookAnswer,
-    problems: ['invalid_signature'],
-  },
-}
-
-/** Schemas that have a name of their own, which is also the name of their type in the client. */
-const named: Record<string, z.ZodMiniType> = {
-  Meter: output.meter,
-  Plans: output.plans,
-  TopUpOffer: output.topUpOffer,
-  Purchase: output.purchase,
-  Activity: output.activity,
-  Consumed: output.consumed,
-  Held: output.held,
-  Settled: output.settled,
-  Released: output.released,
-  Extended: output.extended,
-  Granted: output.granted,
-  Planned: output.planned,
-  ConsumeRequest: consumeBody,
-  HoldRequest: holdBody,
-  SettleRequest: settleBody,
-  ExtendRequest: extendBody,
-  PurchaseRequest: operations['start-purchase'].body!,
-  GrantRequest: grantBody,
-  WorkspaceRequest: workspaceBody,
-  InvalidRequest: output.invalidRequest,
-  InsufficientTokens: output.insufficientTokens,
-  OtherProblem: output.otherProblem,
-  GatewayMessage: output.gatewayMessage,
-}
+const named: Record<string, z.ZodMiniType> = { ...namedAnswers, ...namedBodies, ...namedProblems }
 
 type JsonSchema = Record<string, unknown>
 
@@ -232,50 +72,53 @@ function schemaOf(schema: z.ZodMiniType): JsonSchema {
   return written
 }
 
-function pathsOf(described: readonly Route[]): Record<string, JsonSchema> {
+function pathsOf(routes: readonly Route[]): Record<string, JsonSchema> {
   const paths: Record<string, JsonSchema> = {}
-  for (const route of described) {
+  for (const route of routes) {
     paths[route.path] = {
       ...paths[route.path],
-      [route.method.toLowerCase()]: operationOf(
-        route,
-        operations[route.function as RoutedFunction],
-      ),
+      [route.method.toLowerCase()]: operationOf(route),
     }
   }
   return paths
 }
 
-function operationOf(route: Route, operation: Operation): JsonSchema {
-  const { tag, summary, description, body, status = 200, answer } = operation
+function operationOf(route: Route): JsonSchema {
+  const { body, keyed } = route
+  const operation = answers[route.function as RoutedFunction]
+  const { tag, summary, description, status = 200, answer } = operation
   return {
-    operationId: route.function.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase()),
+    operationId: operationIdOf(route),
     tags: [tag],
     summary,
     description,
-    security: securityOf(route, operation),
-    parameters: parametersOf(route, operation),
+    security: securityOf(route),
+    parameters: parametersOf(route),
     requestBody: body && { required: true, content: json(schemaOf(body)) },
     responses: {
       [status]: {
         description: summary,
-        headers: operation.keyed && { 'Idempotent-Replayed': replayedHeader },
+        headers: keyed && { 'Idempotent-Replayed': replayedHeader },
         content: json(schemaOf(answer)),
       },
-      ...problemResponses(route, operation),
+      ...problemResponses(route, operation.problems),
     },
   }
 }
 
-function securityOf({ access }: Route, { who = [] }: Operation): JsonSchema[] {
-  if (access === 'public') return []
-  const any = typeof access === 'object' ? [access.scope] : who
-  return any.map((each) => ({ accessToken: [each] }))
+/** A function may answer a second route, for services whose issuer is another than people's. */
+function operationIdOf(route: Route): string {
+  const name = route.function.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
+  return route.path.startsWith('/v1/services/') ? `${name}ForServices` : name
 }
 
-const pathParameters = { workspaceId, purchaseId, holdId }
+function securityOf({ who }: Route): JsonSchema[] {
+  if (who === 'anyone') return []
+  const { roles = [], scope } = who
+  return [...roles, ...(scope ? [scope] : [])].map((each) => ({ accessToken: [each] }))
+}
 
-function parametersOf({ path }: Route, { keyed, query }: Operation): JsonSchema[] | undefined {
+function parametersOf({ path, keyed, query }: Route): JsonSchema[] | undefined {
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: 'path',
@@ -296,23 +139,21 @@ function parametersOf({ path }: Route, { keyed, query }: Operation): JsonSchema[
 }
 
 /** What any call may be answered with, by what it is. */
-function problemCodesOf({ access, path }: Route, operation: Operation): ProblemCode[] {
+function problemCodesOf({ who, path, keyed, body }: Route): ProblemCode[] {
   const signedIn: ProblemCode[] = [
     'invalid_request',
     'access_token_required',
     'forbidden',
     'workspace_not_found',
   ]
-  const keyed: ProblemCode[] = ['idempotency_key_reused', 'busy']
-  const forAdmins = operation.who?.includes('admin') && !operation.who.includes('member')
+  const { roles = [], scope } = who === 'anyone' ? {} : who
+  const forAdmins = roles.includes('admin') && !roles.includes('member')
   return [
-    ...(access === 'public' ? [] : signedIn),
+    ...(who === 'anyone' ? [] : signedIn),
+    ...(scope ? (['service_required'] as const) : []),
     ...(forAdmins ? (['admin_required'] as const) : []),
-    ...(operation.keyed ? keyed : []),
-    ...(operation.body && path.includes('{workspaceId}') ? (['body_too_large'] as const) : []),
-    ...(operation.problems ?? []),
-    'internal_error',
-    'unavailable',
+    ...(keyed ? (['idempotency_key_reused', 'busy'] as const) : []),
+    ...(body && path.includes('{workspaceId}') ? (['body_too_large'] as const) : []),
   ]
 }
 
@@ -324,14 +165,17 @@ const gatewayStatuses: Record<string, string> = {
   503: 'No function was free',
 }
 
-function problemResponses(route: Route, operation: Operation): Record<string, JsonSchema> {
+function problemResponses(
+  route: Route,
+  itsOwn: readonly ProblemCode[] = [],
+): Record<string, JsonSchema> {
   const byStatus = Map.groupBy(
-    problemCodesOf(route, operation),
+    [...problemCodesOf(route), ...itsOwn, 'internal_error', 'unavailable'] as const,
     (code): number => problems[code][0],
   )
   const gateway = Object.keys(gatewayStatuses)
     .map(Number)
-    .filter((status) => route.access !== 'public' || status > 403)
+    .filter((status) => route.who !== 'anyone' || status > 403)
   const statuses = new Set([...byStatus.keys(), ...gateway])
   return Object.fromEntries(
     [...statuses].map((status) => {
@@ -343,7 +187,7 @@ function problemResponses(route: Route, operation: Operation): Record<string, Js
       ].join(' ')
       const content = {
         ...(codes.length > 0 && { 'application/problem+json': { schema: problemSchema(codes) } }),
-        ...(fromGateway && json(schemaOf(output.gatewayMessage))),
+        ...(fromGateway && json(schemaOf(gatewayMessage))),
       }
       const headers = status === 503 ? { 'Retry-After': retryAfterHeader } : undefined
       return [status, { description, headers, content }]
@@ -353,11 +197,11 @@ function problemResponses(route: Route, operation: Operation): Record<string, Js
 
 function problemSchema(codes: readonly ProblemCode[]): JsonSchema {
   const [first] = codes
-  if (first === 'invalid_request' && codes.length === 1) return schemaOf(output.invalidRequest)
-  if (first === 'insufficient_tokens') return schemaOf(output.insufficientTokens)
+  if (first === 'invalid_request' && codes.length === 1) return schemaOf(invalidRequest)
+  if (first === 'insufficient_tokens') return schemaOf(insufficientTokens)
   return {
     allOf: [
-      schemaOf(output.otherProblem),
+      schemaOf(otherProblem),
       { type: 'object', properties: { code: { type: 'string', enum: codes } } },
     ],
   }

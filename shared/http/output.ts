@@ -4,6 +4,7 @@ import type { Period } from '../domain/period.ts'
 import { planIds, type TopUpOffer } from '../domain/plan.ts'
 import type { PurchaseView } from '../domain/purchase.ts'
 import { type ProblemCode, problemCodes } from './problem.ts'
+import type { RoutedFunction } from './routes.ts'
 
 /**
  * What callers get, for the API's description. Nothing is parsed with these when it is sent: `satisfies`
@@ -114,6 +115,7 @@ export const planned = z.object({
     z.optional(z.object({ plan: plan(), quota: count() })),
     'A plan with a smaller quota, waiting for the reset.',
   ),
+  stripeCustomerId: told(z.optional(z.string()), 'As it was given, if it was.'),
   meter,
 })
 
@@ -218,4 +220,130 @@ export const otherProblem = z.object({
 
 export const gatewayMessage = z.object({ message: z.string() })
 
-export const webhookAnswer = z.object({ outcome: z.string() })
+/** Schemas that have a name of their own, which is also the name of their type in the client. */
+export const namedAnswers = {
+  Meter: meter,
+  Plans: plans,
+  TopUpOffer: topUpOffer,
+  Purchase: purchase,
+  Activity: activity,
+  Consumed: consumed,
+  Held: held,
+  Settled: settled,
+  Released: released,
+  Extended: extended,
+  Granted: granted,
+  Planned: planned,
+}
+
+export const namedProblems = {
+  InvalidRequest: invalidRequest,
+  InsufficientTokens: insufficientTokens,
+  OtherProblem: otherProblem,
+  GatewayMessage: gatewayMessage,
+}
+
+/** What a function's route is for and what it answers, in the words of the API's description. */
+interface Answering {
+  tag: 'meter' | 'use' | 'buy' | 'manage' | 'machinery'
+  summary: string
+  description?: string
+  answer: z.ZodMiniType
+  /** 200 where nothing is said. */
+  status?: 201
+  /** What it may be refused with besides what any call of its kind may be. */
+  problems?: readonly ProblemCode[]
+}
+
+/** One for each function that answers a route: the compiler misses one that is left out. */
+export const answers: Record<RoutedFunction, Answering> = {
+  openapi: {
+    tag: 'machinery',
+    summary: 'This document',
+    answer: z.looseObject({ openapi: z.string() }),
+  },
+  plans: {
+    tag: 'buy',
+    summary: 'Plans, quotas and prices',
+    answer: plans,
+  },
+  meter: {
+    tag: 'meter',
+    summary: 'The meter of a workspace, and what this viewer may do about it',
+    answer: meter,
+  },
+  consume: {
+    tag: 'use',
+    summary: 'Take tokens that were used',
+    description:
+      'Takes all or nothing. With `onShortfall: drain` it takes what is left where that is less.',
+    answer: consumed,
+    problems: ['insufficient_tokens'],
+  },
+  'open-hold': {
+    tag: 'use',
+    summary: 'Set tokens aside for work that is about to begin',
+    answer: held,
+    status: 201,
+    problems: ['insufficient_tokens', 'holds_limit'],
+  },
+  'settle-hold': {
+    tag: 'use',
+    summary: 'Pay for what was used, and get the rest back',
+    description:
+      'Never refused for lack of tokens, since they are already spent: more than was held is taken from the balance as far as it goes, and `uncovered` says what was not.',
+    answer: settled,
+    problems: ['hold_not_found', 'hold_closed'],
+  },
+  'release-hold': {
+    tag: 'use',
+    summary: 'Get all that was held back',
+    answer: released,
+    problems: ['hold_not_found', 'hold_closed'],
+  },
+  'extend-hold': {
+    tag: 'use',
+    summary: 'Keep a hold for longer, counted from now',
+    description: 'Never makes it shorter.',
+    answer: extended,
+    problems: ['hold_not_found', 'hold_closed'],
+  },
+  'start-purchase': {
+    tag: 'buy',
+    summary: 'Order tokens, and get a page to pay for them',
+    answer: purchase,
+    status: 201,
+    problems: ['upgrade_required', 'contact_account_representative', 'top_ups_limit'],
+  },
+  'get-purchase': {
+    tag: 'buy',
+    summary: 'Where an order stands',
+    answer: purchase,
+    problems: ['purchase_not_found'],
+  },
+  activity: {
+    tag: 'meter',
+    summary: 'Usage per day, and for admins what moved tokens and money',
+    answer: activity,
+  },
+  grant: {
+    tag: 'manage',
+    summary: 'Give a workspace tokens',
+    answer: granted,
+    status: 201,
+    problems: ['top_ups_limit'],
+  },
+  'put-workspace': {
+    tag: 'manage',
+    summary: 'Create a workspace, or change it',
+    description:
+      'What is absent stays as it is, and null removes; `plan` is needed only to create. `quota` is for the plans whose quota is set per workspace. A smaller quota than the current one waits for the reset. `stripeCustomerId` keeps a company that is a customer already the same one at its checkouts.',
+    answer: planned,
+  },
+  'stripe-webhook': {
+    tag: 'machinery',
+    summary: 'For Stripe, which signs what it sends',
+    answer: z.object({ outcome: z.string() }),
+    problems: ['invalid_signature'],
+  },
+}

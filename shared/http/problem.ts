@@ -1,6 +1,6 @@
 import { type Meter, meterOf } from '../domain/meter.ts'
 import type { Role } from '../domain/plan.ts'
-import type { Refusal, RefusalCode } from '../domain/refusal.ts'
+import type { FieldError, Refusal, RefusalCode } from '../domain/refusal.ts'
 
 /** Every error this service answers with: its status, and what is true whenever it is given. */
 export const problems = {
@@ -27,7 +27,12 @@ export const problems = {
   forbidden: [
     403,
     'Not allowed',
-    'This token lacks the role or scope for this call. Nothing was changed.',
+    'This token lacks what the call needs: a role in this workspace, a scope, or a subject to record. Nothing was changed.',
+  ],
+  service_required: [
+    403,
+    'Only a service may do this by a scope',
+    'The token has the scope, but nothing by which its issuer vouches that it was made for a client and not for a person: a `gty` of client credentials, or a `sub` that is the `client_id` or `azp`. Use a client-credentials token, or set `serviceMark` to the claim that your issuer writes. Nothing was changed.',
   ],
   admin_required: [
     403,
@@ -105,7 +110,7 @@ export const problemCodes = Object.keys(problems) as ProblemCode[]
 /** What the caller needs for the next step. */
 export interface ProblemExtras {
   /** Which input was wrong and how to mend it: a pointer into the body, or `header/…`, `path/…`, `query/…`. */
-  errors?: { pointer: string; detail: string }[]
+  errors?: FieldError[]
   meter?: Meter
   requested?: number
 }
@@ -135,7 +140,7 @@ const retryAfterSeconds = 2
 
 /** The problem document of a refusal, with the meter where the refusal says how the workspace stood. */
 export function refusal(
-  { refused, workspace }: Refusal,
+  { refused, workspace, errors }: Refusal,
   {
     requestId,
     now,
@@ -144,6 +149,7 @@ export function refusal(
   }: { requestId: string; now: Date; role?: Role; requested?: number },
 ): Answer {
   return problem(refused, requestId, {
+    errors,
     requested,
     meter: workspace && meterOf(workspace, now, role),
   })

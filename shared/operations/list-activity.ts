@@ -36,7 +36,7 @@ export interface Month {
   days: { date: string; tokens: number }[]
 }
 
-type Shown<Entry> = Omit<Entry, 'workspaceId' | 'entryId' | 'listedAt'>
+type Shown<Entry> = Omit<Entry, 'workspaceId' | 'entryId' | 'listedAt' | 'asked'>
 
 export type ActivityEntry =
   | ({ type: 'purchase'; at: string } & PurchaseView)
@@ -89,6 +89,11 @@ function shown(item: Listed): ActivityEntry {
   if (item.type === 'purchase')
     return { type: 'purchase', at: item.createdAt, ...purchaseView(item) }
   const { workspaceId, entryId, listedAt, ...entry } = item
+  if (entry.type === 'plan') {
+    // A retry is known by it; it tells a reader nothing.
+    const { asked, ...told } = entry
+    return told
+  }
   if (entry.type !== 'reset') return entry
   const { closed, ...reset } = entry
   return { ...reset, expired: closed.expired }

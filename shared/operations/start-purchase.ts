@@ -44,7 +44,7 @@ export async function startPurchase(
   if (!stored) return { refused: 'workspace_not_found' }
   // A plan that waited for the reset counts from the 1st, whether or not the reset has been written yet.
   const workspace = asOf(stored, periodOf(now))
-  const wanted = purchaseOf(order, account, workspace.stripeCustomerId, now)
+  const wanted = purchaseOf(order, account, customerOf(workspace), now)
   const refused = barFor(workspace, order)
   // What an admin ordered while the plan allowed it is found again by the retry, whatever the plan has become.
   const found =
@@ -63,6 +63,11 @@ export async function startPurchase(
     await findSession(store, account, purchase, now)
   }
   return { refused: 'busy' }
+}
+
+/** A company that is a customer already stays the same one, whoever else has paid since. */
+function customerOf({ stripeCustomerId, checkoutCustomerId }: Workspace): string | undefined {
+  return stripeCustomerId ?? checkoutCustomerId
 }
 
 function barFor(workspace: Workspace, { role, tokens }: Order): RefusalCode | undefined {

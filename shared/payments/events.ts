@@ -1,4 +1,5 @@
 import Stripe from 'stripe'
+import { isWorkspaceId } from '../domain/workspace-id.ts'
 import { asUnavailable, type StripeAccount, unlessMissing } from './stripe.ts'
 
 /**
@@ -74,13 +75,13 @@ export async function pokeOf(account: StripeAccount, event: Stripe.Event): Promi
       ? object.metadata
       : await intentMetadata(account, object.payment_intent)
   const { workspaceId, purchaseId } = metadata ?? {}
-  return isId(workspaceId) && isId(purchaseId)
+  return isWorkspaceId(workspaceId) && isPurchaseId(purchaseId)
     ? { workspaceId, purchaseId }
     : { ignored: 'not_ours' }
 }
 
-/** Whether it may be an id of ours: metadata of what others sell under these names may be anything. */
-function isId(text: string | undefined): text is string {
+/** Whether it may be an id of ours: metadata of what others sell under this name may be anything. */
+function isPurchaseId(text: string | undefined): text is string {
   return text !== undefined && /^[A-Za-z0-9_-]{1,64}$/.test(text)
 }
 

@@ -5,7 +5,7 @@ import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { audit } from '../../audit/audit.ts'
 import type { Workspace } from '../../shared/domain/workspace.ts'
-import { changePlan } from '../../shared/operations/change-plan.ts'
+import { changeWorkspace } from '../../shared/operations/change-workspace.ts'
 import { closeHold } from '../../shared/operations/close-hold.ts'
 import { grantTokens } from '../../shared/operations/grant-tokens.ts'
 import { openHold } from '../../shared/operations/open-hold.ts'
@@ -56,7 +56,7 @@ beforeEach(async () => {
   await hold('another', 6_000, july)
   await stripe.bank(paymentIntent, 'refund', 100)
   await settlePurchase(store, stripe.account, sale, july)
-  await changePlan(
+  await changeWorkspace(
     store,
     { workspaceId, key: 'up', plan: 'teams', quota: 10_000_000, by: 't' },
     july,

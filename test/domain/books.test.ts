@@ -73,6 +73,7 @@ beforeEach(() => {
   const entries: LedgerEntry[] = [
     {
       type: 'plan',
+      asked: {},
       ...recorded('plan#create', '2026-05-20'),
       plan: 'pro',
       quota: 2_000_000,
@@ -140,6 +141,7 @@ beforeEach(() => {
     payment(4, -400_000, 'refunded'),
     {
       type: 'plan',
+      asked: {},
       ...recorded('plan#up', '2026-07-14'),
       plan: 'teams',
       quota: 10_000_000,

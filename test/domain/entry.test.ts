@@ -56,9 +56,18 @@ const kinds: [entry: Recordable, asked: object, decided: object][] = [
     { by: 'another' },
   ],
   [
-    { type: 'plan', ...recorded, plan: 'pro', quota: 5, effect: 'applied', tokens: 1, by: 'ops' },
-    { plan: 'teams', quota: 6 },
-    { effect: 'kept', tokens: 0, by: 'another' },
+    {
+      type: 'plan',
+      ...recorded,
+      plan: 'pro',
+      quota: 5,
+      effect: 'applied',
+      tokens: 1,
+      asked: { plan: 'pro' },
+      by: 'ops',
+    },
+    {},
+    { plan: 'teams', quota: 6, effect: 'kept', tokens: 0, by: 'another' },
   ],
 ]
 
@@ -67,6 +76,23 @@ describe('of two entries under one id', () => {
     expect(isSameRequest(entry, { ...entry })).toBe(true)
     for (const [name, other] of Object.entries(asked)) {
       expect(isSameRequest(entry, { ...entry, [name]: other }), name).toBe(false)
+    }
+  })
+
+  it('plan: what was left open is not what was asked, nor is what was removed', () => {
+    const asked = [
+      { plan: 'pro' },
+      { plan: 'teams' },
+      { plan: 'pro', quota: 5 },
+      { plan: 'pro', stripeCustomerId: 'cus_1' },
+      { plan: 'pro', stripeCustomerId: null },
+    ] as const
+    const plan = kinds.find(([{ type }]) => type === 'plan')![0]
+    for (const one of asked) {
+      for (const other of asked) {
+        const [before, after] = [one, other].map((asked) => ({ ...plan, asked }) as Recordable)
+        expect(isSameRequest(before!, after!)).toBe(one === other)
+      }
     }
   })
 

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { changePlan, grant, momentOf, reset, settle, use } from '../../shared/domain/movement.ts'
+import {
+  changeWorkspace,
+  grant,
+  momentOf,
+  reset,
+  settle,
+  use,
+} from '../../shared/domain/movement.ts'
 import { standingOf } from '../../shared/domain/purchase.ts'
 import { isRefusal, Unavailable } from '../../shared/domain/refusal.ts'
 import { topUpsMax } from '../../shared/domain/workspace.ts'
@@ -135,10 +142,20 @@ describe('a plan', () => {
     by: 'ops',
   })
   const entry = { type: 'plan', ...recorded, entryId: 'plan#k', by: 'ops' }
+  const changed = (...given: Parameters<typeof changeWorkspace>) =>
+    allowed(changeWorkspace(...given))
+  const asked = (plan: string, quota: number) => ({ asked: { plan, quota } })
 
   it('creates a workspace that does not exist yet, full and unused', () => {
-    expect(changePlan(change('pro', 2_000_000), moment)).toEqual({
-      entry: { ...entry, plan: 'pro', quota: 2_000_000, effect: 'created', tokens: 2_000_000 },
+    expect(changed(change('pro', 2_000_000), moment)).toEqual({
+      entry: {
+        ...entry,
+        ...asked('pro', 2_000_000),
+        plan: 'pro',
+        quota: 2_000_000,
+        effect: 'created',
+        tokens: 2_000_000,
+      },
       when: { absent: true },
       add: {},
       set: {
@@ -157,9 +174,16 @@ describe('a plan', () => {
 
   it('with more tokens applies at once, adds the difference and forgets one that waited', () => {
     const seen = workspaceWith({ balance: 500_000, next: { plan: 'starter', quota: 100_000 } })
-    const movement = changePlan(change('teams', 10_000_000), moment, seen)
+    const movement = changed(change('teams', 10_000_000), moment, seen)
     expect(movement).toEqual({
-      entry: { ...entry, plan: 'teams', quota: 10_000_000, effect: 'applied', tokens: 8_000_000 },
+      entry: {
+        ...entry,
+        ...asked('teams', 10_000_000),
+        plan: 'teams',
+        quota: 10_000_000,
+        effect: 'applied',
+        tokens: 8_000_000,
+      },
       when: { asRead: { plan: 'pro', quota: 2_000_000 } },
       add: { quota: 8_000_000, balance: 8_000_000 },
       set: { plan: 'teams', next: undefined },
@@ -169,15 +193,22 @@ describe('a plan', () => {
 
   it('with as many tokens applies at once too, and adds none', () => {
     const seen = workspaceWith()
-    const movement = changePlan(change('enterprise', 2_000_000), moment, seen)
+    const movement = changed(change('enterprise', 2_000_000), moment, seen)
     expect(movement.entry).toMatchObject({ effect: 'applied', tokens: 0 })
     expect(movement.set).toEqual({ plan: 'enterprise', next: undefined })
   })
 
   it('with fewer tokens waits for the reset', () => {
     const seen = workspaceWith()
-    expect(changePlan(change('starter', 100_000), moment, seen)).toEqual({
-      entry: { ...entry, plan: 'starter', quota: 100_000, effect: 'waits_for_reset', tokens: 0 },
+    expect(changed(change('starter', 100_000), moment, seen)).toEqual({
+      entry: {
+        ...entry,
+        ...asked('starter', 100_000),
+        plan: 'starter',
+        quota: 100_000,
+        effect: 'waits_for_reset',
+        tokens: 0,
+      },
       when: { asRead: { plan: 'pro', quota: 2_000_000 } },
       add: {},
       set: { next: { plan: 'starter', quota: 100_000 } },
@@ -190,9 +221,16 @@ describe('a plan', () => {
       balance: 900_000,
       next: { plan: 'starter', quota: 100_000 },
     })
-    const movement = changePlan(change('pro', 2_000_000), moment, seen)
+    const movement = changed(change('pro', 2_000_000), moment, seen)
     expect(movement).toEqual({
-      entry: { ...entry, plan: 'pro', quota: 2_000_000, effect: 'kept', tokens: 0 },
+      entry: {
+        ...entry,
+        ...asked('pro', 2_000_000),
+        plan: 'pro',
+        quota: 2_000_000,
+        effect: 'kept',
+        tokens: 0,
+      },
       when: { asRead: { plan: 'pro', quota: 1_000_000 } },
       add: {},
       set: { next: undefined },
@@ -203,7 +241,7 @@ describe('a plan', () => {
   it('of an Enterprise workspace is kept with its own quota alone', () => {
     const seen = workspaceWith({ plan: 'enterprise', quota: 5_000_000 })
     const effect = (quota: number) =>
-      changePlan(change('enterprise', quota), moment, seen).entry.effect
+      changed(change('enterprise', quota), moment, seen).entry.effect
     expect(effect(5_000_000)).toBe('kept')
     expect(effect(5_000_001)).toBe('applied')
     expect(effect(4_999_999)).toBe('waits_for_reset')

@@ -20,7 +20,7 @@ describe('a payment', () => {
   it('gives all its tokens at once, and remembers the customer', () => {
     const buyer = open()
     expect(buyer.says({ customerId: 'cus_1' })).toMatchObject({ tokens: 1_000_000, shortfall: 0 })
-    expect(buyer.workspace).toMatchObject({ topUps: 1_000_000, stripeCustomerId: 'cus_1' })
+    expect(buyer.workspace).toMatchObject({ topUps: 1_000_000, checkoutCustomerId: 'cus_1' })
     expect(buyer.purchase).toMatchObject({ status: 'paid', reversed: 0, taken: 0, version: 3 })
   })
 

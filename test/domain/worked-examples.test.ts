@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { type Meter, meterOf } from '../../shared/domain/meter.ts'
-import { changePlan, momentOf, reset, settle, use } from '../../shared/domain/movement.ts'
+import { changeWorkspace, momentOf, reset, settle, use } from '../../shared/domain/movement.ts'
 import { type PlanId, quotaOf } from '../../shared/domain/plan.ts'
 import { standingOf } from '../../shared/domain/purchase.ts'
 import { isRefusal } from '../../shared/domain/refusal.ts'
 import type { Workspace } from '../../shared/domain/workspace.ts'
-import { apply } from '../support/apply.ts'
+import { allowed, apply } from '../support/apply.ts'
 import { factsWith, purchaseWith } from '../support/purchase.ts'
 
 /*
@@ -77,7 +77,7 @@ function tell(plan: PlanId, ownQuota = 0) {
   const quota = quotaOf(plan, ownQuota)
   const moment = momentOf(july)
   const creation = { workspaceId: 'acme', key: 'create', plan, quota, by: 'host-app' }
-  let workspace: Workspace = apply(undefined, changePlan(creation, moment))
+  let workspace: Workspace = apply(undefined, allowed(changeWorkspace(creation, moment)))
   let uses = 0
 
   const then = (movement: Parameters<typeof apply>[1] | { refused: string }, now = july): Meter => {

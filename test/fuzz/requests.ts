@@ -18,10 +18,11 @@ export interface Shot {
 
 export const callerNames = [
   'nobody',
-  'everything',
+  'whoever may',
   'admin',
   'member',
   'stranger',
+  'admin-with-scopes',
   'assistant',
   'rep',
   'host-app',
@@ -45,7 +46,7 @@ export function shots(routes: readonly string[]): fc.Arbitrary<Shot> {
         {
           method: often(method, fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD')),
           path: fc.tuple(pathLike(path), queryFor(path)).map((parts) => parts.join('')),
-          caller: often('everything', fc.constantFrom(...callerNames), 5),
+          caller: often('whoever may', fc.constantFrom(...callerNames), 5),
           token: often('whole', fc.constantFrom('changed', 'cut'), 20),
           key: keys,
           headers: often({}, headers, 2),
@@ -73,10 +74,24 @@ const segment = fc.oneof(
   fc.constantFrom(
     ...['', '.', '..', '%2e%2e', '%00', '%', '%E0%A4%A', 'a%2Fb', '%23stripe', 'purchase%23x'],
     ...['__proto__', 'constructor', 'toString', 'x'.repeat(64), 'x'.repeat(65), 'x'.repeat(3_000)],
-    ...['a.b', '%27', '*', '$', '{workspaceId}', '%F0%9F%92%A9', '-', '_', '0', 'null'],
+    ...[
+      'a.b',
+      'a%7Cb',
+      'org%3A1@x',
+      '...',
+      '%27',
+      '*',
+      '$',
+      '{workspaceId}',
+      '%F0%9F%92%A9',
+      '-',
+      '_',
+      '0',
+      'null',
+    ],
   ),
   printable(40).map(encodeURIComponent),
-  fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/),
+  fc.stringMatching(/^[A-Za-z0-9_.:@|-]{1,64}$/).map(encodeURIComponent),
 )
 
 function pathLike(path: string): fc.Arbitrary<string> {

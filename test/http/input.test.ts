@@ -1,16 +1,18 @@
 import { describe, expect, it } from 'vitest'
+import { isWorkspaceId } from '../../shared/domain/workspace-id.ts'
 import {
   activityQuery,
   consumeBody,
   encodeCursor,
   grantBody,
   idempotencyKey,
+  pathParameters,
   purchaseBody,
-  purchaseId,
+  returnUrlFault,
   workspaceBody,
-  workspaceId,
 } from '../../shared/http/input.ts'
 
+const { workspaceId, purchaseId } = pathParameters
 const accepts = (schema: { safeParse(input: unknown): { success: boolean } }, input: unknown) =>
   schema.safeParse(input).success
 
@@ -38,7 +40,7 @@ describe('a number of tokens', () => {
   ])('may not be %j', (tokens) => {
     expect(accepts(consumeBody, { tokens })).toBe(false)
     expect(accepts(grantBody, { tokens, reason: 'r' })).toBe(false)
-    expect(accepts(purchaseBody(['https://app.example.com']), { tokens })).toBe(false)
+    expect(accepts(purchaseBody, { tokens })).toBe(false)
   })
 })
 
@@ -62,32 +64,40 @@ describe('a body', () => {
     expect(accepts(grantBody, { tokens: 1 })).toBe(false)
   })
 
-  it('of a plan names a quota exactly where the plan has none of its own', () => {
+  it('of a workspace names what is to change, and nothing must be there', () => {
+    expect(accepts(workspaceBody, {})).toBe(true)
     expect(accepts(workspaceBody, { plan: 'pro' })).toBe(true)
-    expect(accepts(workspaceBody, { plan: 'pro', quota: 5 })).toBe(false)
     expect(accepts(workspaceBody, { plan: 'enterprise', quota: 50_000_000 })).toBe(true)
-    expect(accepts(workspaceBody, { plan: 'enterprise' })).toBe(false)
-    for (const plan of ['gold', 'Pro', '', undefined, 'constructor', '__proto__']) {
+    expect(accepts(workspaceBody, { stripeCustomerId: 'cus_Na6dX7aXxi11N4' })).toBe(true)
+    expect(accepts(workspaceBody, { stripeCustomerId: null })).toBe(true)
+    for (const plan of ['gold', 'Pro', '', null, 'constructor', '__proto__']) {
       expect(accepts(workspaceBody, { plan })).toBe(false)
     }
+    for (const stripeCustomerId of ['', 'acme', 'sub_1', 'cus_', 'cus_a b', 7]) {
+      expect(accepts(workspaceBody, { stripeCustomerId })).toBe(false)
+    }
+    expect(accepts(workspaceBody, { quota: null })).toBe(false)
   })
 })
 
 describe('an order', () => {
-  const body = purchaseBody(['https://app.example.com', 'http://localhost:4000'])
+  const origins = ['https://app.example.com', 'http://localhost:4000']
   const tokens = 1_000_000
+  const leadsBackTo = (returnUrl: unknown) =>
+    accepts(purchaseBody, { tokens, returnUrl }) &&
+    returnUrlFault(returnUrl as string, origins) === undefined
 
   it.each([1_000_000, 7_000_000, 1_000_000_000])('may be for %d tokens', (tokens) => {
-    expect(accepts(body, { tokens })).toBe(true)
+    expect(accepts(purchaseBody, { tokens })).toBe(true)
   })
 
   it.each([999_999, 1_000_001, 1_500_000, 1_001_000_000])('may not be for %d tokens', (tokens) => {
-    expect(accepts(body, { tokens })).toBe(false)
+    expect(accepts(purchaseBody, { tokens })).toBe(false)
   })
 
   it('may lead back to a configured origin', () => {
     for (const returnUrl of ['https://app.example.com/a?b#c', 'http://localhost:4000']) {
-      expect(accepts(body, { tokens, returnUrl })).toBe(true)
+      expect(leadsBackTo(returnUrl)).toBe(true)
     }
   })
 
@@ -100,20 +110,33 @@ describe('an order', () => {
     '//app.example.com/',
     '/usage',
     'javascript:alert(1)',
+    'blob:https://app.example.com/5f1c',
+    'filesystem:https://app.example.com/temporary/x',
+    'ftp://app.example.com/',
+    'https://somebody@app.example.com/',
+    'https://:secret@app.example.com/',
+    // Each of these characters is six bytes once it is written as a URL.
+    `https://app.example.com/${'é'.repeat(400)}`,
     'null',
     '',
     7,
   ])('may not lead back to %s', (returnUrl) => {
-    expect(accepts(body, { tokens, returnUrl })).toBe(false)
+    expect(leadsBackTo(returnUrl)).toBe(false)
   })
 })
 
 describe('ids and keys', () => {
-  it('of a workspace are 1 to 64 letters, digits, _ or -', () => {
-    for (const id of ['a', 'A_b-9', 'x'.repeat(64)]) expect(accepts(workspaceId, id)).toBe(true)
-    for (const id of ['', 'x'.repeat(65), 'a b', 'a#b', 'é', 'a/b', '#stripe', 'a\n', undefined]) {
-      expect(accepts(workspaceId, id)).toBe(false)
-    }
+  it('of a workspace are as hosts write their customers', () => {
+    const written = ['a', 'A_b-9', 'x'.repeat(64), 'acme.com', 'auth0|5f1c', 'org:7', 'a@b', '...']
+    for (const id of written) expect(accepts(workspaceId, id), id).toBe(true)
+  })
+
+  it.each([
+    ...['', 'x'.repeat(65), 'a b', 'a#b', 'é', 'a/b', '#stripe', 'a\n', undefined, '.', '..'],
+    ...['[a]', 'a,b', 'a%20b', 'a?b', 'a\\b', "a'b", 'a"b', 'a+b', ' a', 7, null, ['a']],
+  ])('of a workspace are never %j', (id) => {
+    expect(accepts(workspaceId, id)).toBe(false)
+    expect(isWorkspaceId(id)).toBe(false)
   })
 
   it('of a purchase cannot reach another kind of item', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type FunctionName, functionNames } from '../../infra/functions.ts'
-import { routes } from '../../shared/http/routes.ts'
+import { isForServices, keyOf, routes, routesOf } from '../../shared/http/routes.ts'
 import { synthesized } from './synthesized.ts'
 
 const { service, template, logicalIdOf, all } = synthesized({
@@ -25,8 +25,8 @@ describe('the routes', () => {
   })
 
   it.each(routes)('$method $path asks for what routes.ts says', (route) => {
-    const deployed = routeOf(`${route.method} ${route.path}`)
-    if (route.access === 'public') {
+    const deployed = routeOf(keyOf(route))
+    if (route.who === 'anyone') {
       expect(deployed.AuthorizationType).toBe('NONE')
       expect(deployed.AuthorizerId).toBeUndefined()
       return
@@ -34,7 +34,7 @@ describe('the routes', () => {
     expect(deployed.AuthorizationType).toBe('JWT')
     expect(Object.keys(all('AWS::ApiGatewayV2::Authorizer'))).toEqual([deployed.AuthorizerId.Ref])
     expect(deployed.AuthorizationScopes).toEqual(
-      route.access === 'signed-in' ? undefined : [route.access.scope],
+      isForServices(route) ? [route.who.scope] : undefined,
     )
   })
 
@@ -76,6 +76,51 @@ describe('the authorizer', () => {
       IdentitySource: ['$request.header.Authorization'],
       JwtConfiguration: { Issuer: 'https://issuer.example.com/', Audience: ['token-top-up'] },
     })
+  })
+})
+
+describe('services with an issuer of their own', () => {
+  const apart = synthesized({
+    services: { issuer: 'https://services.example.com', audience: ['client_1', 'client_2'] },
+  })
+  const authorizers = apart.all('AWS::ApiGatewayV2::Authorizer')
+  const routed = new Map(
+    Object.values(apart.all('AWS::ApiGatewayV2::Route')).map(({ Properties }) => [
+      Properties.RouteKey,
+      Properties,
+    ]),
+  )
+  const issuerOf = (key: string) =>
+    authorizers[routed.get(key).AuthorizerId.Ref]!.Properties.JwtConfiguration.Issuer
+
+  it('are asked by an authorizer that takes its tokens and no others', () => {
+    expect(
+      Object.values(authorizers).map(({ Properties }) => Properties.JwtConfiguration),
+    ).toContainEqual({
+      Issuer: 'https://services.example.com',
+      Audience: ['client_1', 'client_2'],
+    })
+    expect(Object.keys(authorizers)).toHaveLength(2)
+  })
+
+  it('come in by their scopes, and people by the issuer that vouches for them', () => {
+    const described = routesOf({ servicesApart: true })
+    expect([...routed.keys()].sort()).toEqual(described.map(keyOf).sort())
+    for (const route of described) {
+      if (route.who === 'anyone') continue
+      const { scope, roles } = route.who
+      // One authorizer a route: nobody comes in where somebody else is meant.
+      expect(scope === undefined || roles === undefined, keyOf(route)).toBe(true)
+      const issuer = scope ? 'https://services.example.com' : 'https://issuer.example.com/'
+      expect(issuerOf(keyOf(route)), keyOf(route)).toBe(issuer)
+      const { AuthorizationScopes } = routed.get(keyOf(route))
+      expect(AuthorizationScopes).toEqual(scope ? [scope] : undefined)
+    }
+  })
+
+  it('find the meter, which both read, on a route of its own', () => {
+    const more = [...routed.keys()].filter((key) => !routes.map(keyOf).includes(key))
+    expect(more).toEqual(['GET /v1/services/workspaces/{workspaceId}/meter'])
   })
 })
 

@@ -25,11 +25,24 @@ describe('the app', { timeout: 60_000 }, () => {
     ])
   })
 
+  it('asks in one line for what must come with an option', () => {
+    const { status, stderr } = synth({ ...needed, servicesIssuer: 'https://services.example.com' })
+    expect(status).toBe(1)
+    expect(stderr.trim()).toBe(
+      'Token Top-up needs to know its servicesAudience too: add -c servicesAudience=…',
+    )
+  })
+
   it('reads its context, passes its own checks and writes the template', () => {
     const { status, stderr } = synth({
       ...needed,
       stackName: 'Trial',
       adminRoles: 'org:admin',
+      roleClaimIsList: 'true',
+      servicesIssuer: 'https://services.example.com',
+      servicesAudience: 'client_1,client_2',
+      serviceMarkClaim: 'client_kind',
+      serviceMarkValue: 'backend',
       stripeSecretName: 'trial/stripe',
       alarmEmail: 'pager@example.com',
     })
@@ -40,6 +53,11 @@ describe('the app', { timeout: 60_000 }, () => {
       '"token-top-up-staging"',
       '"https://eu.example.com"',
       '"org:admin"',
+      '"ROLE_CLAIM_IS_LIST"',
+      '"https://services.example.com"',
+      '"client_2"',
+      '"client_kind"',
+      '"backend"',
       '"trial/stripe"',
       '"pager@example.com"',
     ]) {

@@ -40,6 +40,46 @@ describe('a prop that cannot work stops the synth and says which', () => {
     ['a return URL elsewhere', { returnUrl: 'https://evil.example/' }, /returnUrl must be/],
     ['a role with a comma', { adminRoles: ['a,b'] }, /adminRoles must be .* without commas/],
     ['an empty role', { memberRoles: [''] }, /memberRoles must be/],
+    [
+      'roles with spaces in a list, where they would be two roles',
+      { roleClaimIsList: true, adminRoles: ['org admin'] },
+      /roleClaimIsList must be used with roles without spaces/,
+    ],
+    [
+      'services of an issuer that is no URL',
+      { services: { issuer: 'tenant', audience: ['a'] } },
+      /services\.issuer must be the URL/,
+    ],
+    [
+      'services for nobody',
+      { services: { issuer: 'https://services.example.com', audience: [] } },
+      /services\.audience must be a list/,
+    ],
+    [
+      'a service mark without a value',
+      { serviceMark: { claim: 'x', value: '' } },
+      /serviceMark must/,
+    ],
+    [
+      'a service mark that an application may ask for',
+      { serviceMark: { claim: 'scope', value: 'tokens:grant' } },
+      /serviceMark\.claim must be a claim that the issuer alone decides/,
+    ],
+    [
+      'a checkout option that Stripe has not, or that is not ours to offer',
+      { checkout: { mode: 'subscription' } as object },
+      /checkout must be options that Stripe has, and mode is not right/,
+    ],
+    [
+      'a checkout option that is not as Stripe has it',
+      { checkout: { automatic_tax: true } as object },
+      /automatic_tax is not right/,
+    ],
+    [
+      'a text in a place that there is not',
+      { checkout: { custom_text: { header: { message: 'x' } } } as object },
+      /custom_text\.header is not right/,
+    ],
     ['no segment', { resetSegments: 0 }, /resetSegments must be a positive whole number/],
     ['half a segment', { resetSegments: 1.5 }, /resetSegments/],
     ['no pace', { resetPacePerSecond: 0 }, /resetPacePerSecond/],

@@ -22,6 +22,7 @@ import {
   stack,
   stored,
   tokenOf,
+  within5s,
 } from './world.ts'
 
 /** The customer a row's calls are about, on one plan; one they are not about; and an order and a hold of the first. */
@@ -62,10 +63,14 @@ const withClaims = (whose: Customer, claims: Record<string, unknown>): Caller =>
   persona: 'acme-admin',
   changes: { claims: { workspace_id: whose.id, role: 'admin', scope: everyScope, ...claims } },
 })
+/** A service with these scopes and, unless its claims say otherwise, the usual mark of one. */
 const withScope = (scope: string | null, claims: Record<string, unknown> = {}): Caller => ({
   persona: 'assistant',
   changes: { claims: { scope, ...claims } },
 })
+/** A service as another issuer marks it. */
+const marked = (claims: Record<string, unknown>): Caller =>
+  withScope(everyScope, { client_id: null, ...claims })
 
 const callersOf = async ({ home, elsewhere }: House) =>
   ({
@@ -79,12 +84,25 @@ const callersOf = async ({ home, elsewhere }: House) =>
     'someone with a token signed by another key': { token: await signedByAnotherKey(home) },
     'someone with an unsigned token (alg none)': { token: unsigned(home) },
     'someone with an ID token': withClaims(home, { token_use: 'id' }),
-    'someone with an ID token known by its nonce': withClaims(home, { nonce: 'n-1' }),
+    'someone with an ID token known by its nonce': withClaims(home, { nonce: 'n-1', scope: null }),
+    'someone with an ID token known by its hash': withClaims(home, { at_hash: 'h' }),
     'a member': home.member,
     'an admin': home.admin,
     'someone without a role': person(home.id, null),
     'someone of an unknown role': person(home.id, 'owner'),
     'another workspace’s admin': elsewhere.admin,
+    'a member with every scope': person(home.id, 'member', { scope: everyScope }),
+    'an admin with every scope': person(home.id, 'admin', { scope: everyScope }),
+    'an admin with every scope as a list': person(home.id, 'admin', { scp: everyScope.split(' ') }),
+    'an admin whose token has a nonce': person(home.id, 'admin', { nonce: 'n', typ: 'Bearer' }),
+    'an admin by a list of roles': person(home.id, ['org', 'admin']),
+    'an admin without a subject': person(home.id, 'admin', { sub: null }),
+    'someone with every scope and no workspace': withClaims(home, { workspace_id: null }),
+    'someone with every scope and an empty workspace': withClaims(home, { workspace_id: '' }),
+    'someone with every scope and a list of workspaces': withClaims(home, {
+      workspace_id: [home.id],
+    }),
+    'someone with a name like a client’s': withClaims(home, { sub: 'page@clients', role: null }),
     assistant: assistant,
     rep: rep,
     'host-app': hostApp,
@@ -93,6 +111,15 @@ const callersOf = async ({ home, elsewhere }: House) =>
     'a service bound to this workspace': withScope(everyScope, { workspace_id: home.id }),
     'a service bound to another workspace': withScope(everyScope, { workspace_id: elsewhere.id }),
     'a service whose scopes were removed': withScope(null),
+    'a service with a role': withScope(null, { workspace_id: home.id, role: 'admin' }),
+    'a service known by its grant': marked({ gty: 'client-credentials' }),
+    'a service known by its azp': marked({ sub: 'abc', azp: 'abc' }),
+    'a service known by @clients': marked({ sub: 'abc@clients', azp: 'abc' }),
+    'a service that is a machine of Clerk’s': marked({ sub: 'mch_2xhFjEI5X2qWRvtV13BzSj8H6Dk' }),
+    'a service without a subject': marked({ gty: ['client_credentials'], sub: null, azp: 'abc' }),
+    'a service with nothing that marks it': marked({ sub: 'somebody' }),
+    'a service bound to an empty workspace': withScope(everyScope, { workspace_id: '' }),
+    'a service bound to a list of workspaces': withScope(everyScope, { workspace_id: [home.id] }),
   }) satisfies Record<string, Caller | undefined>
 
 type CallerName = keyof Awaited<ReturnType<typeof callersOf>>
@@ -110,8 +137,39 @@ const onGuardedRoutes: Partial<Record<CallerName, string>> = {
   'someone with an unsigned token (alg none)': '401 Unauthorized',
   'someone with an ID token': '401 access_token_required',
   'someone with an ID token known by its nonce': '401 access_token_required',
+  'someone with an ID token known by its hash': '401 access_token_required',
   'a service bound to another workspace': '404 workspace_not_found',
 }
+
+/** Whoever has a scope and is no service. Where people may call too, their role decides first. */
+const withScopesButNoService: CallerName[] = [
+  'a member with every scope',
+  'an admin with every scope',
+  'an admin with every scope as a list',
+  'someone with every scope and no workspace',
+  'someone with every scope and an empty workspace',
+  'someone with every scope and a list of workspaces',
+  'someone with a name like a client’s',
+  'a service with nothing that marks it',
+]
+/** Services with every scope, however their issuer marks them. */
+const services: CallerName[] = [
+  'a service bound to this workspace',
+  'a service known by its grant',
+  'a service known by its azp',
+  'a service known by @clients',
+  'a service that is a machine of Clerk’s',
+  'a service without a subject',
+]
+const members: CallerName[] = ['a member', 'a member with every scope']
+const admins: CallerName[] = [
+  'an admin',
+  'an admin with every scope',
+  'an admin with every scope as a list',
+  'an admin whose token has a nonce',
+]
+const each = (names: CallerName[], answer: string) =>
+  Object.fromEntries(names.map((name) => [name, answer]))
 
 /** Routes for people: whoever else has a good token is refused by the service itself. */
 const forPeople: Answers = {
@@ -123,9 +181,12 @@ const forPeople: Answers = {
 /** Routes for services: without the scope, API Gateway refuses before any function runs. */
 const forServices = (status: 200 | 201, ...may: CallerName[]): Answers => ({
   ...onGuardedRoutes,
-  ...Object.fromEntries(
-    [...may, 'a service bound to this workspace'].map((name) => [name, `${status}`]),
-  ),
+  ...each([...may, ...services], `${status}`),
+  ...each(withScopesButNoService, '403 service_required'),
+  'a service bound to an empty workspace': '403 forbidden',
+  'a service bound to a list of workspaces': '403 forbidden',
+  // It has no scope, or it would be taken for an access token with a nonce.
+  'someone with an ID token known by its nonce': '403 Forbidden',
   others: '403 Forbidden',
 })
 const consumers = ['assistant', 'a service that may only consume'] as const
@@ -157,11 +218,10 @@ const rows: Record<string, Row> = {
     send: ({ home }) => ({ to: `GET ${home.path}/meter` }),
     answers: {
       ...forPeople,
-      'a member': '200',
-      'an admin': '200',
+      ...each(withScopesButNoService, '403 service_required'),
+      ...each([...members, ...admins, ...services], '200'),
       assistant: '200',
       'a service that may only read': '200',
-      'a service bound to this workspace': '200',
     },
   },
   'POST /v1/workspaces/{workspaceId}/consume': {
@@ -204,17 +264,17 @@ const rows: Record<string, Row> = {
     }),
     answers: (plan) => ({
       ...forPeople,
-      'an admin': bars[plan].admin ? `403 ${bars[plan].admin}` : '201',
-      'a member': `403 ${bars[plan].member}`,
+      ...each(admins, bars[plan].admin ? `403 ${bars[plan].admin}` : '201'),
+      ...each(members, `403 ${bars[plan].member}`),
     }),
   },
   'GET /v1/workspaces/{workspaceId}/purchases/{purchaseId}': {
     send: ({ bought }) => ({ to: `GET ${bought.path}` }),
-    answers: { ...forPeople, 'an admin': '200', 'a member': '403 admin_required' },
+    answers: { ...forPeople, ...each(admins, '200'), ...each(members, '403 admin_required') },
   },
   'GET /v1/workspaces/{workspaceId}/activity': {
     send: ({ home }) => ({ to: `GET ${home.path}/activity` }),
-    answers: { ...forPeople, 'an admin': '200', 'a member': '200' },
+    answers: { ...forPeople, ...each([...admins, ...members], '200') },
   },
   'POST /v1/workspaces/{workspaceId}/grants': {
     send: ({ home }) => ({
@@ -395,3 +455,30 @@ function claimsNow(home: Customer) {
     scope: everyScope,
   }
 }
+
+describe('a workspace whose id is as hosts write them', () => {
+  it.each(['auth0|5f1c', 'acme.example.com', 'org:7@eu', '...', '_-.:@|'])(
+    'lives like any other: %s',
+    async (id) => {
+      // The ids are the same in each run, and the data is not kept.
+      const path = `/v1/workspaces/${encodeURIComponent(id)}`
+      const [admin, member] = [person(id, 'admin'), person(id, 'member')]
+      const bound = withScope(everyScope, { workspace_id: id })
+      const customer: Customer = { id, path, admin, member }
+      const plan = { key: 'create', body: { plan: 'pro' } }
+      expect((await ask(`PUT ${path}`, hostApp, plan)).status).toBe(200)
+      const used = { key: 'use', body: { tokens: 500_000 } }
+      expect((await ask(`POST ${path}/consume`, bound, used)).status).toBe(200)
+      const bought = await order(customer)
+      await atCheckout(bought, 'pay')
+      await within5s(async () => {
+        expect((await meterOf(customer)).text).toBe('[500,000/3,000,000 used]')
+      })
+      const granted = { key: 'grant', body: { tokens: 1, reason: 'r' } }
+      expect((await ask(`POST ${path}/grants`, rep, granted)).status).toBe(201)
+      const first = await ask(`GET ${path}/activity?limit=1`, admin)
+      const next = `${path}/activity?limit=1&cursor=${first.body.nextCursor}`
+      expect((await ask(`GET ${next}`, admin)).body.entries).toHaveLength(1)
+    },
+  )
+})

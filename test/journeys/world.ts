@@ -90,9 +90,15 @@ export interface Customer {
   member: Caller
 }
 
-export const person = (workspaceId: string, role: string | null): Caller => ({
+export const person = (
+  workspaceId: string,
+  role: string | string[] | null,
+  claims: Record<string, unknown> = {},
+): Caller => ({
   persona: 'acme-admin',
-  changes: { claims: { workspace_id: workspaceId, role, sub: `${workspaceId}-${role}` } },
+  changes: {
+    claims: { workspace_id: workspaceId, role, sub: `${workspaceId}-${role}`, ...claims },
+  },
 })
 
 let made = 0

@@ -1,6 +1,7 @@
 import { request as nodeRequest } from 'node:http'
 import { exportJWK, generateKeyPair, type JWTHeaderParameters, SignJWT, UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { flattened } from '../../local/authorizer.ts'
 import { openGateway } from '../../local/gateway.ts'
 import { type HttpServer, serve } from '../../local/http.ts'
 import { audience, type Identity, openIdentity } from '../../local/identity.ts'
@@ -9,20 +10,27 @@ import type { Route } from '../../local/template.ts'
 import { bundle, temporaryFolder } from './bundle.ts'
 
 const issuer = 'http://localhost:4000/local/identity'
+const otherIssuer = 'http://localhost:4000/local/others'
 const origin = 'https://app.example.com'
 const noon = new Date('2026-07-15T12:00:00Z')
-const signedIn = { authorized: true, scopes: [] }
+const authorizer = { issuer, audience: [audience] }
+const signedIn = { authorizer, scopes: [] }
+const open = { scopes: [] }
 
 const routes: Route[] = [
-  route('GET /v1/open', { authorized: false, scopes: [] }),
-  route('POST /v1/open', { authorized: false, scopes: [] }),
+  route('GET /v1/open', open),
+  route('POST /v1/open', open),
   route('GET /v1/things/{thingId}/parts/{partId}', signedIn),
-  route('POST /v1/things', { authorized: true, scopes: ['tokens:consume', 'tokens:all'] }),
-  route('GET /v1/failing', { authorized: false, scopes: [] }, 'failing'),
-  route('GET /v1/answer', { authorized: false, scopes: [] }, 'answer'),
+  route('POST /v1/things', { authorizer, scopes: ['tokens:consume', 'tokens:all'] }),
+  route('GET /v1/others', {
+    authorizer: { issuer: otherIssuer, audience: ['others'] },
+    scopes: [],
+  }),
+  route('GET /v1/failing', open, 'failing'),
+  route('GET /v1/answer', open, 'answer'),
 ]
 
-function route(key: string, access: Pick<Route, 'authorized' | 'scopes'>, name = 'echo'): Route {
+function route(key: string, access: Pick<Route, 'authorizer' | 'scopes'>, name = 'echo'): Route {
   const [method, path] = key.split(' ') as [string, string]
   return { key, method, path, function: name, ...access }
 }
@@ -33,6 +41,7 @@ describe('the gateway', () => {
   let functions: LambdaHost
   let server: HttpServer
   let identity: Identity
+  let others: Identity
 
   beforeAll(async () => {
     functions = startLambdaHost({
@@ -65,6 +74,12 @@ describe('the gateway', () => {
       now: () => now,
       keep: { read: () => undefined, write: () => {} },
     })
+    others = await openIdentity({
+      issuer: otherIssuer,
+      audience: 'others',
+      now: () => now,
+      keep: { read: () => undefined, write: () => {} },
+    })
     const cors = {
       allowOrigins: [origin],
       allowMethods: ['GET', 'POST'],
@@ -74,9 +89,9 @@ describe('the gateway', () => {
     }
     server = await serve(
       openGateway({
-        deployment: { routes, authorizer: { issuer, audience: [audience] }, cors },
+        deployment: { routes, cors },
         functions,
-        keys: identity.keys,
+        keysOf: (of) => (of === issuer ? identity : others).keys,
         now: () => now,
       }),
     )
@@ -146,7 +161,7 @@ describe('the gateway', () => {
 
     it('with every claim as text, and the scopes where the route asks for one', async () => {
       const token = await tokenOf('assistant', {
-        claims: { list: ['a', 'b'], number: 5, yes: true, nested: { a: 1 } },
+        claims: { list: ['a', 'b'], number: 5, yes: true, nested: { a: 1 }, nothing: null },
       })
       const { body } = await callWith(token, '/v1/things', 'POST')
       expect(body).toMatchObject({
@@ -158,7 +173,7 @@ describe('the gateway', () => {
                 list: '[a b]',
                 number: '5',
                 yes: 'true',
-                nested: 'map[a:1]',
+                nested: '{"a":1}',
                 exp: String(noon.getTime() / 1000 + 3600),
               },
               scopes: ['tokens:consume', 'tokens:read'],
@@ -328,6 +343,21 @@ describe('the gateway', () => {
         .setExpirationTime(noon.getTime() / 1000 + 3600)
         .sign(key)
     }
+  })
+
+  it('asks each route’s own authorizer', async () => {
+    const [ours, theirs] = [await tokenOf('acme-admin'), (await others.token('acme-admin'))!]
+    expect((await guarded(ours)).status).toBe(200)
+    expect((await guarded(theirs)).status).toBe(401)
+    expect((await callWith(theirs, '/v1/others')).status).toBe(200)
+    expect((await callWith(ours, '/v1/others')).status).toBe(401)
+  })
+
+  it('passes on no claim that is null', () => {
+    expect(flattened({ workspace_id: null, list: [null, ['a']], no: false })).toEqual({
+      list: '[null [a]]',
+      no: 'false',
+    })
   })
 
   it('answers 403 to a token that lacks the scope', async () => {

@@ -55,6 +55,11 @@ describe('the identity provider', () => {
     expect((await claims('rep')).scope).toBe('tokens:grant')
     expect((await claims('host-app')).scope).toBe('tokens:manage')
     expect(await claims('host-app')).not.toHaveProperty('workspace_id')
+    // The one mark by which a service is told from a person here.
+    for (const service of ['assistant', 'rep', 'host-app']) {
+      expect(await claims(service)).toMatchObject({ sub: service, client_id: service })
+    }
+    expect(await claims('acme-admin')).not.toHaveProperty('client_id')
     expect(identity.personas).toHaveLength(11)
   })
 

@@ -49,8 +49,8 @@ describe('signing in', () => {
         }).toString(),
       }),
     )
-  const newCode = async () => {
-    const response = await authorize({ persona: 'acme-admin' })
+  const newCode = async (over: Record<string, string> = {}) => {
+    const response = await authorize({ persona: 'acme-admin', ...over })
     const back = new URL(response!.headers.get('location')!)
     expect(back.origin + back.pathname).toBe(asked.redirect_uri)
     expect(back.searchParams.get('state')).toBe('a-state')
@@ -76,6 +76,13 @@ describe('signing in', () => {
     ['another way back', { redirect_uri: `${origin}/other` }],
   ])('refuses a code that comes with %s', async (_what, over) => {
     expect((await exchange({ code: await newCode(), ...over }))!.status).toBe(400)
+  })
+
+  it('gives an application whatever scope it asks for, as issuers do by default', async () => {
+    const scope = 'openid tokens:grant tokens:manage'
+    const answered = await exchange({ code: await newCode({ scope }) })
+    const { access_token } = (await answered!.json()) as { access_token: string }
+    expect(decodeJwt(access_token)).toMatchObject({ sub: 'acme-admin', azp: 'page', scope })
   })
 
   it('sends nobody to a page that is not ours, and takes no sign-in without PKCE', async () => {

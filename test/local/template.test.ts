@@ -68,6 +68,7 @@ const template: Template = {
       Properties: {
         RouteKey: 'POST /v1/workspaces/{workspaceId}/consume',
         AuthorizationType: 'JWT',
+        AuthorizerId: { Ref: 'Authorizer1' },
         AuthorizationScopes: ['tokens:consume'],
         Target: { 'Fn::Join': ['', ['integrations/', { Ref: 'ConsumeIntegration' }]] },
       },
@@ -100,7 +101,7 @@ describe('the template', () => {
         method: 'POST',
         path: '/v1/workspaces/{workspaceId}/consume',
         function: 'consume',
-        authorized: true,
+        authorizer: { issuer: 'https://issuer', audience: ['a', 'b'] },
         scopes: ['tokens:consume'],
       },
       {
@@ -108,11 +109,9 @@ describe('the template', () => {
         method: 'GET',
         path: '/v1/plans',
         function: 'consume',
-        authorized: false,
         scopes: [],
       },
     ])
-    expect(deployment.authorizer).toEqual({ issuer: 'https://issuer', audience: ['a', 'b'] })
     expect(deployment.cors).toEqual({
       allowOrigins: ['https://app.example.com'],
       allowMethods: ['GET'],
@@ -120,6 +119,11 @@ describe('the template', () => {
       exposeHeaders: [],
       maxAgeSeconds: 3600,
     })
+  })
+
+  it('leaves no route open whose authorizer it does not find', () => {
+    const { Authorizer1, ...Resources } = template.Resources
+    expect(() => readDeployment({ Resources }, '/out')).toThrow(/no JWT authorizer for POST/)
   })
 
   it('gives the functions that are started, with their environment resolved to local names', () => {

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { meterOf } from '../../shared/domain/meter.ts'
-import { changePlan } from '../../shared/operations/change-plan.ts'
+import { changeWorkspace } from '../../shared/operations/change-workspace.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { grantTokens } from '../../shared/operations/grant-tokens.ts'
 import type { Store } from '../../shared/store/dynamodb.ts'
@@ -19,7 +19,7 @@ beforeAll(async () => {
 let made = 0
 async function starter() {
   const workspaceId = `w${++made}`
-  await changePlan(store, { workspaceId, key: 'c', plan: 'starter', quota: 100_000, by: 't' }, july)
+  await changeWorkspace(store, { workspaceId, key: 'c', plan: 'starter', by: 't' }, july)
   return workspaceId
 }
 
@@ -135,19 +135,19 @@ describe('plan changes', () => {
     const workspaceId = await starter()
     await consumeTokens(store, using(workspaceId, 'k', 70_000), july)
     const pro = { workspaceId, key: 'up', plan: 'pro' as const, quota: 2_000_000, by: 't' }
-    const up = await changePlan(store, pro, july)
+    const up = await changeWorkspace(store, pro, july)
     expect(up).toMatchObject({
       entry: { effect: 'applied', tokens: 1_900_000 },
       workspace: { plan: 'pro', balance: 1_930_000 },
     })
-    const again = await changePlan(store, pro, july)
+    const again = await changeWorkspace(store, pro, july)
     expect(again).toMatchObject({ replayed: true, workspace: { balance: 1_930_000 } })
   })
 
   it('keeps a smaller quota waiting for the reset, and forgets it when the current plan is named', async () => {
     const workspaceId = await starter()
     const change = (key: string, plan: 'pro' | 'starter', quota: number) =>
-      changePlan(store, { workspaceId, key, plan, quota, by: 't' }, july)
+      changeWorkspace(store, { workspaceId, key, plan, quota, by: 't' }, july)
     await change('1', 'pro', 2_000_000)
     expect(await change('2', 'starter', 100_000)).toMatchObject({
       entry: { effect: 'waits_for_reset' },

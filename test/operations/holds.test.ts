@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { changePlan } from '../../shared/operations/change-plan.ts'
+import { changeWorkspace } from '../../shared/operations/change-workspace.ts'
 import { closeHold } from '../../shared/operations/close-hold.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { extendHold } from '../../shared/operations/extend-hold.ts'
@@ -49,7 +49,7 @@ let made = 0
 /** A Starter workspace with its 100,000 tokens. */
 async function workspace() {
   const workspaceId = `h${++made}`
-  await changePlan(store, { workspaceId, key: 'c', plan: 'starter', quota: 100_000, by: 't' }, july)
+  await changeWorkspace(store, { workspaceId, key: 'c', plan: 'starter', by: 't' }, july)
   return workspaceId
 }
 

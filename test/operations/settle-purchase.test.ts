@@ -96,7 +96,7 @@ describe('a checkout', () => {
       balance: 5_000_000,
     })
     const workspace = await readWorkspace(store, sale.workspaceId)
-    expect(workspace?.stripeCustomerId).toMatch(/^cus_/)
+    expect(workspace?.checkoutCustomerId).toMatch(/^cus_/)
   })
 
   it('that was declined stays open, and can still be paid', async () => {

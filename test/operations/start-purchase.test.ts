@@ -211,13 +211,23 @@ describe('the buyer’s Stripe customer', () => {
     await stripe.buyer(first.purchase.sessionId!, 'pay')
     const paid = await client.checkout.sessions.retrieve(first.purchase.sessionId!)
     const stripeCustomerId = String(paid.customer)
-    const { purchase } = await ordered(await workspace({ stripeCustomerId }))
+    const { purchase } = await ordered(await workspace({ checkoutCustomerId: stripeCustomerId }))
     const session = await client.checkout.sessions.retrieve(purchase.sessionId!)
     expect(session).toMatchObject({ customer: stripeCustomerId, customer_creation: null })
   })
 
+  it('is the one that was given, whatever checkout was paid by another', async () => {
+    const { sessions } = stripe.account.client.checkout
+    const first = await ordered(await workspace())
+    await stripe.buyer(first.purchase.sessionId!, 'pay')
+    const stripeCustomerId = String((await sessions.retrieve(first.purchase.sessionId!)).customer)
+    const given = { stripeCustomerId, checkoutCustomerId: 'cus_other' }
+    const { purchase } = await ordered(await workspace(given))
+    expect((await sessions.retrieve(purchase.sessionId!)).customer).toBe(stripeCustomerId)
+  })
+
   it('is dropped when Stripe no longer knows it, and the order goes on without', async () => {
-    const workspaceId = await workspace({ stripeCustomerId: 'cus_deleted' })
+    const workspaceId = await workspace({ checkoutCustomerId: 'cus_deleted' })
     const { purchase } = await ordered(workspaceId)
     expect(purchase).toMatchObject({ status: 'open', attempt: 2 })
     expect(purchase.customerId).toBeUndefined()

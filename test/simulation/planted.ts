@@ -239,7 +239,7 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'a smaller plan applies at once',
     instead: {
-      changePlan: (real) => (change: Any, moment: Any, seen: Any) => {
+      changeWorkspace: (real) => (change: Any, moment: Any, seen: Any) => {
         const movement = real(change, moment, seen)
         if (movement.entry.effect !== 'waits_for_reset') return movement
         const tokens = Math.max(change.quota - seen.quota, -seen.balance)

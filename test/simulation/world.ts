@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type Stripe from 'stripe'
 import { meterOf } from '../../shared/domain/meter.ts'
 import type { Period } from '../../shared/domain/period.ts'
-import { changePlan } from '../../shared/operations/change-plan.ts'
+import { changeWorkspace } from '../../shared/operations/change-workspace.ts'
 import { closeHold } from '../../shared/operations/close-hold.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { extendHold } from '../../shared/operations/extend-hold.ts'
@@ -431,7 +431,7 @@ class World {
       case 'grant':
         return grantTokens(store, { ...without(ask, 'kind'), reason: 'goodwill', by: 'rep' }, now)
       case 'plan':
-        return changePlan(store, { ...without(ask, 'kind'), by: 'ops' }, now)
+        return changeWorkspace(store, { ...without(ask, 'kind'), by: 'ops' }, now)
       case 'buy': {
         const order = { ...without(ask, 'kind'), role: 'admin' as const, by: 'admin' }
         return startPurchase(store, ours, { ...order, returnUrl: 'https://app.example.com/' }, now)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { QueryCommand } from '@aws-sdk/lib-dynamodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { changePlan, grant, type Use, use } from '../../shared/domain/movement.ts'
+import { changeWorkspace, grant, type Use, use } from '../../shared/domain/movement.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
 import type { Workspace } from '../../shared/domain/workspace.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
@@ -53,7 +53,7 @@ function entryIdOf(body: Record<string, unknown>): string {
 async function starter(): Promise<string> {
   const workspaceId = `w-${randomUUID()}`
   const creation = { workspaceId, key: 'create', plan: 'starter' as const, quota: 100_000, by: 't' }
-  await commit(beside, { workspaceId, now: july, decide: (at) => changePlan(creation, at) })
+  await commit(beside, { workspaceId, now: july, decide: (at) => changeWorkspace(creation, at) })
   return workspaceId
 }
 
@@ -487,7 +487,7 @@ describe('amounts that depend on the state', () => {
         return commit(store, {
           workspaceId,
           now: july,
-          decide: (moment, seen) => changePlan(creation, moment, seen),
+          decide: (moment, seen) => changeWorkspace(creation, moment, seen),
         })
       }),
     )
@@ -514,7 +514,7 @@ describe('the books', () => {
             return commit(store, {
               workspaceId,
               now,
-              decide: (moment, seen) => changePlan(pro, moment, seen),
+              decide: (moment, seen) => changeWorkspace(pro, moment, seen),
             })
           }
           const onShortfall = n % 4 === 0 ? ('drain' as const) : ('refuse' as const)

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Stripe from 'stripe'
-import type { TokenChanges } from '../../local/identity.ts'
+import { isServicePersona, type TokenChanges } from '../../local/identity.ts'
 import type { StripeSecret } from '../../local/secrets.ts'
 import { type Stack, type StackOptions, startStack } from '../../local/stack.ts'
 
@@ -36,7 +36,8 @@ export async function startLocalStack(options: StackOptions = {}): Promise<Local
   const stack = await startStack(options)
 
   const token = async (persona: string, changes?: TokenChanges) => {
-    const signed = await stack.identity.token(persona, changes)
+    const identity = isServicePersona(persona) ? stack.servicesIdentity : stack.identity
+    const signed = await identity.token(persona, changes)
     if (!signed) throw new Error(`there is no persona ${persona}`)
     return signed
   }

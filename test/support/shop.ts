@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { quotaOf } from '../../shared/domain/plan.ts'
 import { isRefusal } from '../../shared/domain/refusal.ts'
-import { changePlan } from '../../shared/operations/change-plan.ts'
+import { changeWorkspace } from '../../shared/operations/change-workspace.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { startPurchase } from '../../shared/operations/start-purchase.ts'
 import type { Store } from '../../shared/store/dynamodb.ts'
@@ -18,7 +18,7 @@ export interface Sale {
 export async function openWorkspace(store: Store, now: Date): Promise<string> {
   const workspaceId = `w-${randomUUID()}`
   const creation = { workspaceId, key: 'create', plan: 'pro' as const, quota: quotaOf('pro', 0) }
-  await changePlan(store, { ...creation, by: 'host-app' }, now)
+  await changeWorkspace(store, { ...creation, by: 'host-app' }, now)
   return workspaceId
 }
 

@@ -1,15 +1,15 @@
 import type { PlanEntry } from '../domain/entry.ts'
-import { changePlan as movementTo, type PlanChange } from '../domain/movement.ts'
+import { changeWorkspace as movementTo, type WorkspaceChange } from '../domain/movement.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import type { Workspace } from '../domain/workspace.ts'
 import { commitAndRead } from '../store/commit.ts'
 import type { Store } from '../store/dynamodb.ts'
 import { readWorkspace } from '../store/workspaces.ts'
 
-/** Creates a workspace on a plan, or moves an existing one to it; more tokens now, fewer at the reset. */
-export async function changePlan(
+/** Creates a workspace on a plan, or changes an existing one; more tokens now, fewer at the reset. */
+export async function changeWorkspace(
   store: Store,
-  request: PlanChange,
+  request: WorkspaceChange,
   now: Date,
 ): Promise<{ entry: PlanEntry; replayed: boolean; workspace: Workspace } | Refusal> {
   return commitAndRead(store, {

@@ -1,0 +1,44 @@
+import { randomBytes } from 'node:crypto'
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb'
+import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb'
+import { answered, type Store } from './dynamodb.ts'
+
+const key = { workspaceId: '#deployment', entryId: 'id' }
+
+const known = new WeakMap<Store, string>()
+
+/**
+ * The id by which this deployment knows its own at a Stripe account that others use too. It is made once, by
+ * whoever asks first, and lies in the tables: so it travels with tables that are restored or adopted.
+ */
+export async function deploymentId(store: Store): Promise<string> {
+  const id = known.get(store) ?? (await readId(store)) ?? (await makeId(store))
+  known.set(store, id)
+  return id
+}
+
+async function readId({ client, ledgerTable }: Store): Promise<string | undefined> {
+  const { Item } = await answered(
+    client.send(new GetCommand({ TableName: ledgerTable, Key: key, ConsistentRead: true })),
+  )
+  return Item?.deploymentId
+}
+
+async function makeId(store: Store): Promise<string> {
+  const made = `dep_${randomBytes(12).toString('base64url')}`
+  try {
+    await answered(
+      store.client.send(
+        new PutCommand({
+          TableName: store.ledgerTable,
+          Item: { ...key, deploymentId: made },
+          ConditionExpression: 'attribute_not_exists(entryId)',
+        }),
+      ),
+    )
+    return made
+  } catch (error) {
+    if (!(error instanceof ConditionalCheckFailedException)) throw error
+    return (await readId(store))!
+  }
+}
