@@ -17,7 +17,7 @@ export function activityList(
     const tokens = tokensOf(entry)
     return html`<tr>
       <td><time datetime=${entry.at}>${formats.moment(new Date(entry.at))}</time></td>
-      <td>${wordsOf(entry, texts, formats)} ${receiptOf(entry, texts)}</td>
+      <td>${wordsOf(entry, texts, formats)}</td>
       <td class="number">${tokens ? formats.signed(tokens) : nothing}</td>
     </tr>`
   })
@@ -77,9 +77,4 @@ function paymentWords(
   const takes = tokens < 0 || shortfall > 0 || pending > 0
   if (takes) return status === 'disputed' ? texts.paymentDisputed : texts.paymentRefunded
   return status === 'paid' ? texts.paymentAdded : texts.paymentReturned
-}
-
-function receiptOf(entry: Entry, texts: UsageStrings): TemplateResult | typeof nothing {
-  if (entry.type !== 'purchase' || !entry.receiptUrl) return nothing
-  return html`<a href=${entry.receiptUrl} target="_blank" rel="noopener">${texts.receipt}</a>`
 }

@@ -223,11 +223,6 @@ export class PurchaseDialog extends LitElement {
             : html`<button class=${resume || over ? '' : 'primary'} type="button" autofocus @click=${this.#close}>
           ${outcome === 'credited' ? strings.done : strings.close}</button>`
         }
-        ${
-          purchase?.receiptUrl
-            ? html`<a class="quiet" href=${purchase.receiptUrl} target="_blank" rel="noopener">${strings.receipt}</a>`
-            : nothing
-        }
       </div>
     </div>`
   }

@@ -65,12 +65,11 @@ export type Purchase = {
   credited: number
   /** Of these, tokens that will be taken back when open holds return them. */
   pending?: number
-  /** In the currency's minor unit, before tax. */
+  /** In the currency's minor unit, before discounts and tax. */
   amount: number
   currency: string
   /** Where the buyer pays, while the purchase is open. */
   checkoutUrl?: string
-  receiptUrl?: string
   createdAt: string
 }
 
@@ -99,12 +98,11 @@ export type Activity = {
         credited: number
         /** Of these, tokens that will be taken back when open holds return them. */
         pending?: number
-        /** In the currency's minor unit, before tax. */
+        /** In the currency's minor unit, before discounts and tax. */
         amount: number
         currency: string
         /** Where the buyer pays, while the purchase is open. */
         checkoutUrl?: string
-        receiptUrl?: string
         createdAt: string
       }
     | {

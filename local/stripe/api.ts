@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type Stripe from 'stripe'
-import { parameterInvalid, resourceMissing, StripeApiError } from './errors.ts'
+import { failureOf, keyInUse, parameterInvalid, resourceMissing, StripeApiError } from './errors.ts'
 import { expand } from './expand.ts'
 import { parseForm } from './form.ts'
 import type { Answer, KeptAnswers } from './kept-answers.ts'
@@ -16,11 +17,24 @@ export const outageModes = ['none', 'down', 'error', 'lost-response'] as const
  */
 export type OutageMode = (typeof outageModes)[number]
 
+/** What is wrong with the API at the moment, for whoever asks it. */
+export interface Trouble {
+  outage: OutageMode
+  /** How long each request waits before it is carried out. */
+  latencyMs: number
+  /** Objects that cannot be read, and the status in their place. */
+  failing: Map<string, number>
+}
+
+export function noTrouble(): Trouble {
+  return { outage: 'none', latencyMs: 0, failing: new Map() }
+}
+
 export interface StripeApiOptions {
   account: Account
   answers: KeptAnswers
   apiKey: string
-  outage: () => OutageMode
+  trouble: Trouble
   /** Resolves once the account is kept; no answer leaves before. */
   save: () => Promise<void>
   log: (line: string) => void
@@ -32,8 +46,9 @@ const eventsListedSeconds = 30 * 86_400
 
 /** Stripe's HTTP API, as far as this service calls it. */
 export function createStripeApi(options: StripeApiOptions): Server {
+  const keysInUse = new Set<string>()
   const server = createServer((request, response) => {
-    respond(options, request, response).catch((error: unknown) => {
+    respond(options, keysInUse, request, response).catch((error: unknown) => {
       options.log(`stripe stand-in: ${error instanceof Error ? error.stack : String(error)}`)
       response.destroy()
     })
@@ -54,26 +69,29 @@ interface ApiRequest {
 
 async function respond(
   options: StripeApiOptions,
+  keysInUse: Set<string>,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  if (options.outage() === 'down') {
+  const { trouble } = options
+  if (trouble.outage === 'down') {
     response.destroy()
     return
   }
   const body = await readBody(request)
   const url = new URL(request.url ?? '/', 'http://stripe.invalid')
   const key = request.headers['idempotency-key']
-  const answer = answerTo(options, {
+  const asked: ApiRequest = {
     method: request.method ?? 'GET',
     path: url.pathname,
     query: url.search.slice(1),
     body,
     authorization: request.headers.authorization,
     key: typeof key === 'string' && key !== '' ? key : undefined,
-  })
+  }
+  const answer = await carriedOut(options, keysInUse, asked)
   await options.save()
-  if (options.outage() === 'lost-response') {
+  if (trouble.outage === 'lost-response') {
     response.destroy()
     return
   }
@@ -85,12 +103,30 @@ async function respond(
   response.end(JSON.stringify(answer.body, null, 2))
 }
 
+/** A key is in use for as long as its first request takes, and whoever else comes with it is told so. */
+async function carriedOut(
+  options: StripeApiOptions,
+  keysInUse: Set<string>,
+  request: ApiRequest,
+): Promise<ApiAnswer> {
+  const { key } = request
+  if (key !== undefined && keysInUse.has(key)) return answerTo(options, request, true)
+  if (key !== undefined) keysInUse.add(key)
+  try {
+    const { latencyMs } = options.trouble
+    if (latencyMs > 0) await sleep(latencyMs)
+    return answerTo(options, request, false)
+  } finally {
+    if (key !== undefined) keysInUse.delete(key)
+  }
+}
+
 interface ApiAnswer extends Answer {
   headers?: Record<string, string>
 }
 
-/** Synchronous, so two requests with one key never run beside each other. */
-function answerTo(options: StripeApiOptions, request: ApiRequest): ApiAnswer {
+/** Synchronous, so that no request sees another's half-way. */
+function answerTo(options: StripeApiOptions, request: ApiRequest, keyIsInUse: boolean): ApiAnswer {
   const requestId = newId('req')
   // Only requests that change something are remembered, as at Stripe.
   const keyed = request.method === 'POST' && request.key !== undefined
@@ -102,13 +138,15 @@ function answerTo(options: StripeApiOptions, request: ApiRequest): ApiAnswer {
 
   try {
     authenticate(request.authorization, options.apiKey)
+    if (keyIsInUse) throw keyInUse(request.key!)
     const kept = keyed ? options.answers.find(request.key!, request.path, request.body) : undefined
     if (kept) return replay(kept, requestId)
-    if (options.outage() === 'error') {
+    if (options.trouble.outage === 'error') {
       const message = 'An unknown error occurred. (The stand-in was told to have an outage.)'
       const { body } = new StripeApiError(500, message, { type: 'api_error' })
       return keep({ status: 500, body, requestId, headers: { 'stripe-should-retry': 'false' } })
     }
+    refuseWhatFails(options.trouble, request)
     options.account.expireDue()
     return keep({ status: 200, body: route(options.account, request), requestId })
   } catch (error) {
@@ -143,6 +181,16 @@ function authenticate(authorization: string | undefined, apiKey: string): void {
   throw new StripeApiError(401, message)
 }
 
+/** An object fails where it is read by its id, and where what belongs to it is listed. */
+function refuseWhatFails({ failing }: Trouble, { method, path, query }: ApiRequest): void {
+  if (method !== 'GET') return
+  const named = [...path.split('/'), ...new URLSearchParams(query).values()]
+  for (const id of named) {
+    const status = failing.get(id)
+    if (status !== undefined) throw failureOf(id, status)
+  }
+}
+
 type Handler = (account: Account, parameters: Parameters, id: string) => object
 
 /** A `*` stands for one id. */
@@ -152,6 +200,8 @@ const routes: readonly [method: string, path: string, handler: Handler][] = [
   ['GET', '/v1/checkout/sessions/*', retrieveSession],
   ['POST', '/v1/checkout/sessions/*/expire', expireSession],
   ['GET', '/v1/payment_intents/*', retrievePaymentIntent],
+  ['GET', '/v1/charges/*', retrieveCharge],
+  ['GET', '/v1/invoices/*', retrieveInvoice],
   ['GET', '/v1/customers/*', retrieveCustomer],
   ['GET', '/v1/refunds', listRefunds],
   ['GET', '/v1/disputes', listDisputes],
@@ -234,6 +284,20 @@ function retrievePaymentIntent(account: Account, parameters: Parameters, id: str
   return intent
 }
 
+function retrieveCharge(account: Account, parameters: Parameters, id: string): object {
+  parameters.only('expand')
+  const charge = account.charges.get(id)
+  if (!charge) throw resourceMissing(404, 'charge', id, 'charge')
+  return charge
+}
+
+function retrieveInvoice(account: Account, parameters: Parameters, id: string): object {
+  parameters.only('expand')
+  const invoice = account.invoices.get(id)
+  if (!invoice) throw resourceMissing(404, 'invoice', id, 'invoice')
+  return invoice
+}
+
 function retrieveCustomer(account: Account, parameters: Parameters, id: string): object {
   parameters.only('expand')
   const customer = account.customers.get(id)
@@ -269,7 +333,16 @@ function listEvents(account: Account, parameters: Parameters): object {
   const events = [...account.events.values()].filter(
     (event) => event.created >= since && (types.length === 0 || types.includes(event.type)),
   )
-  return listed(parameters, '/v1/events', events)
+  return listed(parameters, '/v1/events', shuffled(events))
+}
+
+/** Stripe lists by seconds, and promises no order within one. This one is always the same, and rarely right. */
+function shuffled(events: Stripe.Event[]): Stripe.Event[] {
+  const place = (index: number) => Math.imul(index + 1, 0x9e3779b1) >>> 0
+  return events
+    .map((event, index) => ({ event, place: place(index) }))
+    .sort((one, other) => one.place - other.place)
+    .map(({ event }) => event)
 }
 
 function retrieveEvent(account: Account, parameters: Parameters, id: string): object {

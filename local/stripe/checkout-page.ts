@@ -12,6 +12,7 @@ export interface CheckoutView {
   /** What the form starts with. */
   billing: BillingDetails
   addressRequired: boolean
+  codesAllowed: boolean
   /** A card was just declined. */
   declined: boolean
   /** What is wrong with the form as it was sent. */
@@ -120,6 +121,7 @@ function openState(view: CheckoutView, price: string): State {
           ${field('postal_code', 'Postal code', address.postal_code, { required, autocomplete: 'postal-code' })}
           ${countryField(address.country, problemOf(view, 'country'))}
         </div>
+        ${view.codesAllowed && field('promotion_code', 'Promotion code', null)}
       </fieldset>
       <fieldset class="ways">
         <legend>How should this payment go?</legend>

@@ -1,10 +1,11 @@
-import { type OutageMode, outageModes } from './api.ts'
+import { outageModes, type Trouble } from './api.ts'
 import { type Account, checkoutActions, type Outcome, paymentActions } from './state.ts'
+import type { Wanted } from './taking-back.ts'
 import { type WebhookMode, webhookModes } from './webhooks.ts'
 
 export interface ControlsOptions {
   account: Account
-  setOutage: (mode: OutageMode) => void
+  trouble: Trouble
   setWebhooks: (mode: WebhookMode) => void
 }
 
@@ -21,30 +22,93 @@ export async function serveControls(
   const body = await readJson(request)
   if (typeof body === 'string') return problem(400, body)
 
-  if (kind === 'outage' && id === undefined) {
-    return setMode(body, outageModes, options.setOutage)
+  const { account, trouble } = options
+  if (id === undefined) {
+    switch (kind) {
+      case 'outage':
+        return setMode(body, outageModes, (mode) => {
+          trouble.outage = mode
+        })
+      case 'webhooks':
+        return setMode(body, webhookModes, options.setWebhooks)
+      case 'latency':
+        return setLatency(trouble, body)
+      case 'tax':
+        return setTax(account, body)
+    }
   }
-  if (kind === 'webhooks' && id === undefined) {
-    return setMode(body, webhookModes, options.setWebhooks)
+  if (id !== undefined && actionName === undefined) {
+    if (kind === 'failing') return setFailing(trouble, id, body)
+    if (kind === 'promotion-codes') return addPromotionCode(account, id, body)
   }
   if (id !== undefined && rest.length === 0) {
     const checkoutAction = checkoutActions.find((one) => one === actionName)
     if (kind === 'checkout' && checkoutAction) {
-      return outcomeResponse(options.account.checkout(id, checkoutAction))
+      const { promotionCode } = body
+      if (promotionCode !== undefined && typeof promotionCode !== 'string') {
+        return problem(400, 'promotionCode must be text.')
+      }
+      return outcomeResponse(account.checkout(id, checkoutAction, { promotionCode }))
     }
     const paymentAction = paymentActions.find((one) => one === actionName)
     if (kind === 'payments' && paymentAction) {
-      const { amount } = body
-      if (amount !== undefined && !isAmount(amount)) {
-        return problem(400, 'amount must be a whole number of minor units (cents) above zero.')
-      }
-      return outcomeResponse(options.account.payment(id, paymentAction, amount))
+      const wanted = readWanted(body)
+      if (typeof wanted === 'string') return problem(400, wanted)
+      return outcomeResponse(account.payment(id, paymentAction, wanted))
     }
   }
   return problem(
     404,
-    `Unknown. There are checkout/{session}/{${checkoutActions.join('|')}}, payments/{paymentIntent}/{${paymentActions.join('|')}}, outage and webhooks.`,
+    `Unknown. There are checkout/{session}/{${checkoutActions.join('|')}}, payments/{paymentIntent}/{${paymentActions.join('|')}}, promotion-codes/{code}, failing/{id}, tax, latency, outage and webhooks.`,
   )
+}
+
+function setLatency(trouble: Trouble, { ms }: Record<string, unknown>): Response {
+  if (!isWhole(ms, 0, 60_000)) return problem(400, 'ms must be a whole number up to 60,000.')
+  trouble.latencyMs = ms
+  return Response.json({ ms })
+}
+
+function setFailing(trouble: Trouble, id: string, { status }: Record<string, unknown>): Response {
+  if (status === null) {
+    trouble.failing.delete(id)
+    return Response.json({ status })
+  }
+  if (!isWhole(status, 400, 599)) {
+    return problem(400, 'status must be from 400 to 599, or null when the object is well again.')
+  }
+  trouble.failing.set(id, status)
+  return Response.json({ status })
+}
+
+function setTax(account: Account, { percent, behavior }: Record<string, unknown>): Response {
+  if (!isWhole(percent, 0, 100)) return problem(400, 'percent must be a whole number up to 100.')
+  if (behavior !== 'exclusive' && behavior !== 'inclusive') {
+    return problem(400, 'behavior must be exclusive or inclusive.')
+  }
+  account.tax = { percent, behavior }
+  return Response.json(account.tax)
+}
+
+function addPromotionCode(
+  account: Account,
+  code: string,
+  { percentOff }: Record<string, unknown>,
+): Response {
+  if (!isWhole(percentOff, 1, 100)) {
+    return problem(400, 'percentOff must be a whole number from 1 to 100.')
+  }
+  account.promotionCodes.set(code, percentOff)
+  return Response.json({ code, percentOff })
+}
+
+function readWanted({ amount, currency, status }: Record<string, unknown>): Wanted | string {
+  if (amount !== undefined && !isWhole(amount, 1)) {
+    return 'amount must be a whole number of minor units (cents) above zero.'
+  }
+  const isText = (value: unknown) => value === undefined || typeof value === 'string'
+  if (!isText(currency) || !isText(status)) return 'currency and status must be text.'
+  return { amount, currency, status } as Wanted
 }
 
 function setMode<const Mode extends string>(
@@ -63,8 +127,8 @@ function outcomeResponse(outcome: Outcome): Response {
   return problem({ unknown: 404, conflict: 409 }[outcome.refused], outcome.message)
 }
 
-function isAmount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) > 0
+function isWhole(value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max
 }
 
 /** The JSON object of the body, an empty one when there is no body, or what is wrong with it. */

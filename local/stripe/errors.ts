@@ -1,4 +1,8 @@
-export type StripeErrorType = 'invalid_request_error' | 'idempotency_error' | 'api_error'
+export type StripeErrorType =
+  | 'invalid_request_error'
+  | 'idempotency_error'
+  | 'rate_limit_error'
+  | 'api_error'
 
 /** An answer Stripe would give in its own error shape. */
 export class StripeApiError extends Error {
@@ -44,4 +48,17 @@ export function resourceMissing(
   param: string,
 ): StripeApiError {
   return new StripeApiError(status, `No such ${kind}: '${id}'`, { code: 'resource_missing', param })
+}
+
+export function keyInUse(key: string): StripeApiError {
+  const message = `There is currently another in-progress request using this Idempotency Key: ${key}`
+  const details = { type: 'idempotency_error', code: 'idempotency_key_in_use' } as const
+  return new StripeApiError(409, message, details)
+}
+
+/** What a script wants to hear of one object, in the type Stripe gives an error of this status. */
+export function failureOf(object: string, status: number): StripeApiError {
+  const type =
+    status >= 500 ? 'api_error' : status === 429 ? 'rate_limit_error' : 'invalid_request_error'
+  return new StripeApiError(status, `The stand-in was told to fail for ${object}.`, { type })
 }

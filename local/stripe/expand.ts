@@ -1,9 +1,13 @@
 import { parameterInvalid } from './errors.ts'
+import { newId } from './objects.ts'
 import type { Account } from './state.ts'
 
 const depthMax = 4
 
-/** A copy of an answer in which the ids the caller named are the objects themselves. */
+/**
+ * A copy of an answer in which the ids the caller named are the objects themselves, worded as Stripe words it
+ * at this moment.
+ */
 export function expand(account: Account, answer: object, paths: readonly string[]): object {
   const copy = structuredClone(answer)
   for (const path of paths) {
@@ -16,7 +20,19 @@ export function expand(account: Account, answer: object, paths: readonly string[
     }
     expandStep(account, copy as Node, steps, path)
   }
+  signLinks(copy)
   return copy
+}
+
+const signedLinks = ['receipt_url', 'hosted_invoice_url', 'invoice_pdf']
+
+/** Links to receipts and invoices let anybody in for a while, so Stripe makes new ones at every read. */
+function signLinks(node: object): void {
+  for (const [name, value] of Object.entries(node)) {
+    if (typeof value === 'object' && value !== null) signLinks(value)
+    if (typeof value !== 'string' || !signedLinks.includes(name)) continue
+    Object.assign(node, { [name]: `${value}?s=${newId('link')}` })
+  }
 }
 
 type Node = Record<string, unknown>

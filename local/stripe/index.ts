@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { createStripeApi, type OutageMode } from './api.ts'
+import { createStripeApi, noTrouble } from './api.ts'
 import { serveControls } from './controls.ts'
 import { DataFile, readDataFile } from './data-file.ts'
 import { type KeptAnswer, KeptAnswers } from './kept-answers.ts'
@@ -15,7 +15,7 @@ export interface StripeStandInOptions {
   publicUrl: string
   /** Where events are delivered. */
   webhookUrl: string
-  /** The only key the API accepts. */
+  /** The only key the API accepts. A live one makes everything live; there is no money in it either way. */
   apiKey: string
   webhookSecret: string
   /** A JSON file that keeps the account across restarts. Without one it lives in memory. */
@@ -39,7 +39,7 @@ export interface StripeStandIn {
 const expiryCheckMs = 10_000
 
 interface Saved {
-  version: 1
+  version: 2
   account: AccountSnapshot
   answers: KeptAnswer[]
   deliveries: Delivery[]
@@ -49,10 +49,11 @@ interface Saved {
 export async function startStripeStandIn(options: StripeStandInOptions): Promise<StripeStandIn> {
   const log = options.log ?? (() => undefined)
   const saved = options.dataFile === undefined ? undefined : await readSaved(options.dataFile)
-  let outage: OutageMode = 'none'
+  const trouble = noTrouble()
 
   const account = new Account({
     now: options.now,
+    livemode: /^[rs]k_live_/.test(options.apiKey),
     publicUrl: options.publicUrl,
     onEvent: (event) => webhooks.send(event),
     saved: saved?.account,
@@ -71,7 +72,7 @@ export async function startStripeStandIn(options: StripeStandInOptions): Promise
     options.dataFile === undefined
       ? undefined
       : new DataFile<Saved>(options.dataFile, () => ({
-          version: 1,
+          version: 2,
           account: account.snapshot(),
           answers: answers.snapshot(),
           deliveries: webhooks.snapshot(),
@@ -89,7 +90,7 @@ export async function startStripeStandIn(options: StripeStandInOptions): Promise
     account,
     answers,
     apiKey: options.apiKey,
-    outage: () => outage,
+    trouble,
     save,
     log,
   })
@@ -125,17 +126,14 @@ export async function startStripeStandIn(options: StripeStandInOptions): Promise
     const page = path.match(/^\/local\/checkout\/([^/]+)$/)
     if (page) return serveCheckoutPage(account, page[1]!, request)
     if (!path.startsWith('/local/stripe/')) return undefined
-    const setOutage = (mode: OutageMode) => {
-      outage = mode
-    }
     const setWebhooks = webhooks.setMode.bind(webhooks)
-    return serveControls({ account, setOutage, setWebhooks }, path, request)
+    return serveControls({ account, trouble, setWebhooks }, path, request)
   }
 }
 
 async function readSaved(path: string): Promise<Saved | undefined> {
   const saved = (await readDataFile(path)) as Saved | undefined
-  if (saved !== undefined && saved?.version !== 1) {
+  if (saved !== undefined && saved?.version !== 2) {
     throw new Error(`${path} was written by another version: delete it to start anew`)
   }
   return saved

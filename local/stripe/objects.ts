@@ -16,6 +16,11 @@ export interface Order {
   customerCreation: 'always' | 'if_required' | null
   billingAddressCollection: 'auto' | 'required' | null
   invoiceCreation: boolean
+  adaptivePricing: boolean | null
+  automaticTax: boolean
+  taxIdCollection: Stripe.Checkout.Session.TaxIdCollection | null
+  allowPromotionCodes: boolean | null
+  customText: Stripe.Checkout.Session.CustomText
   locale: string | null
   submitType: 'auto' | 'pay' | 'book' | 'donate' | 'subscribe' | null
   /** Epoch seconds. */
@@ -37,27 +42,34 @@ export interface BillingDetails {
 
 export type PaymentMethod = 'card' | 'us_bank_account'
 
-export function orderAmount(order: Order): number {
-  return order.lineItems.reduce((sum, line) => sum + line.unitAmount * line.quantity, 0)
+/** When an object was made, in epoch seconds, and in which mode: what every object of an account tells. */
+export interface Made {
+  at: number
+  livemode: boolean
 }
 
 export function newCheckoutSession(
   id: string,
   order: Order,
-  at: number,
+  { at, livemode }: Made,
   url: string,
 ): Stripe.Checkout.Session {
-  const amount = orderAmount(order)
+  const amount = subtotalOf(order)
   return {
     id,
     object: 'checkout.session',
-    adaptive_pricing: null,
+    adaptive_pricing: order.adaptivePricing === null ? null : { enabled: order.adaptivePricing },
     after_expiration: null,
-    allow_promotion_codes: null,
+    allow_promotion_codes: order.allowPromotionCodes,
     allowed_payment_method_types: null,
     amount_subtotal: amount,
     amount_total: amount,
-    automatic_tax: { enabled: false, liability: null, provider: null, status: null },
+    automatic_tax: {
+      enabled: order.automaticTax,
+      liability: order.automaticTax ? { type: 'self' } : null,
+      provider: order.automaticTax ? 'stripe' : null,
+      status: order.automaticTax ? 'requires_location_inputs' : null,
+    },
     billing_address_collection: order.billingAddressCollection,
     cancel_url: order.cancelUrl,
     client_reference_id: order.clientReferenceId,
@@ -69,12 +81,7 @@ export function newCheckoutSession(
     currency: order.currency,
     currency_conversion: null,
     custom_fields: [],
-    custom_text: {
-      after_submit: null,
-      shipping_address: null,
-      submit: null,
-      terms_of_service_acceptance: null,
-    },
+    custom_text: order.customText,
     customer: order.customer,
     customer_account: null,
     customer_creation: order.customer === null ? (order.customerCreation ?? 'if_required') : null,
@@ -83,7 +90,6 @@ export function newCheckoutSession(
     discounts: [],
     expires_at: order.expiresAt,
     integration_identifier: null,
-    // Stripe draws up an invoice when a checkout asks for one. The stand-in has no invoices, so none is named.
     invoice: null,
     invoice_creation: {
       enabled: order.invoiceCreation,
@@ -97,7 +103,7 @@ export function newCheckoutSession(
         rendering_options: null,
       },
     },
-    livemode: false,
+    livemode,
     locale: order.locale,
     managed_payments: null,
     metadata: order.metadata,
@@ -122,6 +128,7 @@ export function newCheckoutSession(
     submit_type: order.submitType,
     subscription: null,
     success_url: order.successUrl,
+    ...(order.taxIdCollection && { tax_id_collection: order.taxIdCollection }),
     total_details: { amount_discount: 0, amount_shipping: 0, amount_tax: 0 },
     ui_mode: 'hosted_page',
     url,
@@ -150,7 +157,7 @@ export function newLineItems(order: Order): Stripe.LineItem[] {
   })
 }
 
-export function newCustomer(details: BillingDetails, at: number): Stripe.Customer {
+export function newCustomer(details: BillingDetails, { at, livemode }: Made): Stripe.Customer {
   return {
     id: newId('cus'),
     object: 'customer',
@@ -169,7 +176,7 @@ export function newCustomer(details: BillingDetails, at: number): Stripe.Custome
       footer: null,
       rendering_options: null,
     },
-    livemode: false,
+    livemode,
     metadata: {},
     name: details.name,
     phone: null,
@@ -182,15 +189,14 @@ export function newCustomer(details: BillingDetails, at: number): Stripe.Custome
 export function newPaymentIntent(
   order: Order,
   customer: string | null,
-  method: PaymentMethod,
-  at: number,
+  { at, livemode }: Made,
 ): Stripe.PaymentIntent {
   const id = newId('pi')
   return {
     id,
     object: 'payment_intent',
     allowed_payment_method_types: null,
-    amount: orderAmount(order),
+    amount: subtotalOf(order),
     amount_capturable: 0,
     amount_received: 0,
     application: null,
@@ -209,15 +215,15 @@ export function newPaymentIntent(
     excluded_payment_method_types: null,
     last_payment_error: null,
     latest_charge: null,
-    livemode: false,
+    livemode,
     managed_payments: null,
     metadata: { ...order.paymentMetadata },
     next_action: null,
     on_behalf_of: null,
-    payment_method: newId('pm'),
+    payment_method: null,
     payment_method_configuration_details: null,
     payment_method_options: {},
-    payment_method_types: [method],
+    payment_method_types: ['card', 'us_bank_account'],
     payment_record: null,
     processing: null,
     receipt_email: null,
@@ -227,7 +233,7 @@ export function newPaymentIntent(
     source: null,
     statement_descriptor: null,
     statement_descriptor_suffix: null,
-    status: 'processing',
+    status: 'requires_payment_method',
     transfer_data: null,
     transfer_group: null,
   }
@@ -237,7 +243,7 @@ export function newCharge(
   intent: Stripe.PaymentIntent,
   method: PaymentMethod,
   billing: BillingDetails,
-  at: number,
+  { at, livemode }: Made,
 ): Stripe.Charge {
   return {
     id: newId('ch'),
@@ -261,7 +267,7 @@ export function newCharge(
     failure_code: null,
     failure_message: null,
     fraud_details: {},
-    livemode: false,
+    livemode,
     metadata: { ...intent.metadata },
     on_behalf_of: null,
     outcome: null,
@@ -285,7 +291,11 @@ export function newCharge(
   }
 }
 
-export function newRefund(charge: Stripe.Charge, amount: number, at: number): Stripe.Refund {
+export function newRefund(
+  charge: Stripe.Charge,
+  { amount, currency, status }: Pick<Stripe.Refund, 'amount' | 'currency' | 'status'>,
+  { at }: Made,
+): Stripe.Refund {
   return {
     id: newId('re'),
     object: 'refund',
@@ -293,21 +303,26 @@ export function newRefund(charge: Stripe.Charge, amount: number, at: number): St
     balance_transaction: null,
     charge: charge.id,
     created: at,
-    currency: charge.currency,
+    currency,
     customer: charge.customer,
     customer_account: null,
     metadata: {},
     payment_intent: charge.payment_intent,
     payment_method: charge.payment_method,
+    ...(status === 'pending' && { pending_reason: 'processing' }),
     reason: null,
     receipt_number: null,
     source_transfer_reversal: null,
-    status: 'succeeded',
+    status,
     transfer_reversal: null,
   }
 }
 
-export function newDispute(charge: Stripe.Charge, amount: number, at: number): Stripe.Dispute {
+export function newDispute(
+  charge: Stripe.Charge,
+  { amount, currency, status }: Pick<Stripe.Dispute, 'amount' | 'currency' | 'status'>,
+  { at, livemode }: Made,
+): Stripe.Dispute {
   return {
     id: newId('du'),
     object: 'dispute',
@@ -315,7 +330,7 @@ export function newDispute(charge: Stripe.Charge, amount: number, at: number): S
     balance_transactions: [],
     charge: charge.id,
     created: at,
-    currency: charge.currency,
+    currency,
     enhanced_eligibility_types: [],
     evidence: {
       access_activity_log: null,
@@ -356,12 +371,116 @@ export function newDispute(charge: Stripe.Charge, amount: number, at: number): S
       submission_method: 'not_submitted',
     },
     intended_submission_method: null,
-    is_charge_refundable: false,
-    livemode: false,
+    is_charge_refundable: status.startsWith('warning_'),
+    livemode,
     metadata: {},
     payment_intent: charge.payment_intent,
     reason: 'fraudulent',
-    status: 'needs_response',
+    status,
+  }
+}
+
+/** The paid invoice that Stripe draws up after a checkout that asked for one. */
+export function newInvoice(
+  session: Stripe.Checkout.Session,
+  billing: BillingDetails,
+  url: string,
+  { at, livemode }: Made,
+): Stripe.Invoice {
+  const id = newId('in')
+  const subtotal = session.amount_subtotal ?? 0
+  const total = session.amount_total ?? 0
+  const tax = session.total_details?.amount_tax ?? 0
+  return {
+    id,
+    object: 'invoice',
+    account_country: 'US',
+    account_name: 'Token Top-up on this machine',
+    account_tax_ids: null,
+    amount_due: total,
+    amount_overpaid: 0,
+    amount_paid: total,
+    amount_remaining: 0,
+    amount_shipping: 0,
+    application: null,
+    attempt_count: 1,
+    attempted: true,
+    auto_advance: false,
+    automatic_tax: {
+      enabled: session.automatic_tax.enabled,
+      disabled_reason: null,
+      liability: null,
+      provider: null,
+      status: session.automatic_tax.enabled ? 'complete' : null,
+    },
+    automatically_finalizes_at: null,
+    billing_reason: 'manual',
+    collection_method: 'charge_automatically',
+    created: at,
+    currency: session.currency ?? '',
+    custom_fields: null,
+    customer: typeof session.customer === 'string' ? session.customer : null,
+    customer_account: null,
+    customer_address: billing.address,
+    customer_email: billing.email,
+    customer_name: billing.name,
+    customer_phone: null,
+    customer_shipping: null,
+    customer_tax_exempt: 'none',
+    customer_tax_ids: [],
+    default_payment_method: null,
+    default_source: null,
+    default_tax_rates: [],
+    description: null,
+    discounts: [],
+    due_date: null,
+    effective_at: at,
+    ending_balance: 0,
+    footer: null,
+    from_invoice: null,
+    hosted_invoice_url: url,
+    invoice_pdf: url,
+    issuer: { type: 'self' },
+    last_finalization_error: null,
+    latest_revision: null,
+    lines: { object: 'list', data: [], has_more: false, url: `/v1/invoices/${id}/lines` },
+    livemode,
+    metadata: {},
+    next_payment_attempt: null,
+    number: `LOCAL-${id.slice(-4).toUpperCase()}-0001`,
+    on_behalf_of: null,
+    parent: null,
+    payment_settings: {
+      default_mandate: null,
+      payment_method_options: null,
+      payment_method_types: null,
+    },
+    period_end: at,
+    period_start: at,
+    post_payment_credit_notes_amount: 0,
+    pre_payment_credit_notes_amount: 0,
+    receipt_number: null,
+    rendering: null,
+    shipping_cost: null,
+    shipping_details: null,
+    starting_balance: 0,
+    statement_descriptor: null,
+    status: 'paid',
+    status_transitions: {
+      finalized_at: at,
+      marked_uncollectible_at: null,
+      paid_at: at,
+      voided_at: null,
+    },
+    subtotal,
+    subtotal_excluding_tax: null,
+    test_clock: null,
+    total,
+    total_discount_amounts: [],
+    total_excluding_tax: total - tax,
+    total_pretax_credit_amounts: [],
+    total_taxes: [],
+    webhooks_delivered_at: at,
   }
 }
 
@@ -369,7 +488,7 @@ export function newEvent(
   type: Stripe.Event['type'],
   object: object,
   previous: object | undefined,
-  at: number,
+  { at, livemode }: Made,
 ): Stripe.Event {
   const event: Stripe.EventBase = {
     id: newId('evt'),
@@ -381,7 +500,7 @@ export function newEvent(
       object: structuredClone(object),
       ...(previous && { previous_attributes: previous }),
     },
-    livemode: false,
+    livemode,
     pending_webhooks: 1,
     request: { id: null, idempotency_key: null },
     type,
@@ -394,8 +513,12 @@ export function newId(prefix: string): string {
   return `${prefix}_${randomText(24)}`
 }
 
-export function newSessionId(): string {
-  return `cs_test_${randomText(58)}`
+export function newSessionId(livemode: boolean): string {
+  return `cs_${livemode ? 'live' : 'test'}_${randomText(58)}`
+}
+
+export function subtotalOf(order: Order): number {
+  return order.lineItems.reduce((sum, line) => sum + line.unitAmount * line.quantity, 0)
 }
 
 function randomText(length: number): string {

@@ -6,7 +6,7 @@ import {
   renderCheckoutPage,
   renderUnknownCheckout,
 } from './checkout-page.ts'
-import { type BillingDetails, orderAmount } from './objects.ts'
+import type { BillingDetails } from './objects.ts'
 import type { Account, Checkout, CheckoutAction } from './state.ts'
 
 /** The checkout page of one session: shows it, and does what its buttons say. */
@@ -49,7 +49,10 @@ function submit(
     return pageResponse(422, renderCheckoutPage(viewOf(account, checkout, { billing, problems })))
   }
 
-  const outcome = account.checkout(session.id, action, billing)
+  const outcome = account.checkout(session.id, action, {
+    billing,
+    promotionCode: form.get('promotion_code')?.trim() || undefined,
+  })
   // Pressed on an old copy of the page: the page itself tells how the checkout stands now.
   if (outcome.refused) return seeOther(path)
   if (action === 'decline') return seeOther(`${path}?outcome=declined`)
@@ -73,7 +76,8 @@ function viewOf(
   return {
     state: account.stateOf(session),
     lines: order.lineItems,
-    amount: orderAmount(order),
+    amount: session.amount_total ?? 0,
+    codesAllowed: order.allowPromotionCodes ?? false,
     currency: order.currency,
     billing: now.billing ?? account.billingOf(checkout),
     addressRequired: addressRequired(checkout),

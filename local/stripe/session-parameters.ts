@@ -1,6 +1,6 @@
 import { parameterInvalid, parameterMissing, StripeApiError } from './errors.ts'
 import type { Order, OrderLine } from './objects.ts'
-import { orderAmount } from './objects.ts'
+import { subtotalOf } from './objects.ts'
 import type { Parameters } from './parameters.ts'
 
 const minute = 60
@@ -25,8 +25,14 @@ export function readOrder(parameters: Parameters, now: number): Order {
     'customer',
     'customer_email',
     'customer_creation',
+    'customer_update',
     'billing_address_collection',
     'invoice_creation',
+    'adaptive_pricing',
+    'automatic_tax',
+    'tax_id_collection',
+    'allow_promotion_codes',
+    'custom_text',
     'success_url',
     'cancel_url',
     'expires_at',
@@ -44,6 +50,10 @@ export function readOrder(parameters: Parameters, now: number): Order {
   }
   onlyOneOf(parameters, 'customer', 'customer_email')
   onlyOneOf(parameters, 'customer', 'customer_creation')
+  if (parameters.has('customer_update') && !parameters.has('customer')) {
+    const message = '`customer_update` can only be used with `customer`.'
+    throw parameterInvalid('customer_update', message)
+  }
 
   const successUrl = parameters.url('success_url')
   if (successUrl === undefined) throw parameterMissing('success_url')
@@ -51,7 +61,17 @@ export function readOrder(parameters: Parameters, now: number): Order {
   const payment = parameters.group('payment_intent_data')
   payment?.only('metadata', 'description')
   const invoice = parameters.group('invoice_creation')
-  invoice?.only('enabled')
+  invoice?.only('enabled', 'invoice_data')
+  const data = invoice?.group('invoice_data')
+  data?.only('description', 'footer', 'metadata', 'custom_fields')
+  const adaptivePricing = parameters.group('adaptive_pricing')
+  adaptivePricing?.only('enabled')
+  const automaticTax = parameters.group('automatic_tax')
+  automaticTax?.only('enabled')
+  const taxIds = parameters.group('tax_id_collection')
+  taxIds?.only('enabled', 'required')
+  const taxIdsWanted = taxIds?.flag('enabled')
+  const taxIdsRequired = taxIds?.choice('required', ['if_supported', 'never'])
 
   const order: Order = {
     lineItems,
@@ -68,13 +88,61 @@ export function readOrder(parameters: Parameters, now: number): Order {
     billingAddressCollection:
       parameters.choice('billing_address_collection', ['auto', 'required']) ?? null,
     invoiceCreation: invoice?.flag('enabled') ?? false,
+    adaptivePricing: adaptivePricing?.flag('enabled') ?? null,
+    automaticTax: automaticTax?.flag('enabled') ?? false,
+    taxIdCollection:
+      taxIdsWanted === undefined
+        ? null
+        : { enabled: taxIdsWanted, required: taxIdsRequired ?? 'never' },
+    allowPromotionCodes: parameters.flag('allow_promotion_codes') ?? null,
+    customText: readCustomText(parameters),
     locale: parameters.text('locale', 20) ?? null,
     submitType:
       parameters.choice('submit_type', ['auto', 'pay', 'book', 'donate', 'subscribe']) ?? null,
     expiresAt: readExpiry(parameters, now),
   }
-  refuseAmountOutOfBounds(orderAmount(order))
+  refuseAmountOutOfBounds(subtotalOf(order))
+  if (order.customer !== null) refuseToLeaveCustomerAsIs(order, parameters)
   return order
+}
+
+function readCustomText(parameters: Parameters): Order['customText'] {
+  const places = [
+    'after_submit',
+    'shipping_address',
+    'submit',
+    'terms_of_service_acceptance',
+  ] as const
+  const texts = parameters.group('custom_text')
+  texts?.only(...places)
+  const at = (place: (typeof places)[number]) => {
+    const text = texts?.group(place)
+    text?.only('message')
+    return text ? { message: text.requiredText('message', 1_200) } : null
+  }
+  return {
+    after_submit: at('after_submit'),
+    shipping_address: at('shipping_address'),
+    submit: at('submit'),
+    terms_of_service_acceptance: at('terms_of_service_acceptance'),
+  }
+}
+
+/** What Stripe collects for taxes it also writes to a customer who is there already, and only if it may. */
+function refuseToLeaveCustomerAsIs(order: Order, parameters: Parameters): void {
+  const update = parameters.group('customer_update')
+  update?.only('address', 'name')
+  const mayWrite = (part: 'address' | 'name') => update?.choice(part, ['auto', 'never']) === 'auto'
+  if (order.automaticTax && !mayWrite('address')) {
+    const message =
+      'Automatic tax calculation in Checkout requires a valid address on the Customer, or `customer_update[address]` set to `auto`.'
+    throw new StripeApiError(400, message, { code: 'customer_tax_location_invalid' })
+  }
+  if (order.taxIdCollection?.enabled && !mayWrite('name')) {
+    const message =
+      'Tax ID collection for an existing customer requires `customer_update[name]` to be `auto`.'
+    throw parameterInvalid('customer_update[name]', message)
+  }
 }
 
 function readLines(parameters: Parameters): Pick<Order, 'lineItems' | 'currency'> {

@@ -1,24 +1,34 @@
 import type Stripe from 'stripe'
+import { amountsOf, type TaxSetting } from './amounts.ts'
 import {
   type BillingDetails,
+  type Made,
   newCharge,
   newCheckoutSession,
   newCustomer,
-  newDispute,
   newEvent,
+  newId,
+  newInvoice,
   newLineItems,
   newPaymentIntent,
-  newRefund,
   newSessionId,
   type Order,
   type PaymentMethod,
+  subtotalOf,
 } from './objects.ts'
+import {
+  disputeActions,
+  refundActions,
+  type TakingBackAction,
+  takeBack,
+  type Wanted,
+} from './taking-back.ts'
 
 export const checkoutActions = ['pay', 'decline', 'pay-later', 'settle', 'fail', 'expire'] as const
 export type CheckoutAction = (typeof checkoutActions)[number]
 
-export const paymentActions = ['refund', 'refund-fail', 'dispute', 'win', 'lose'] as const
-export type PaymentAction = (typeof paymentActions)[number]
+export const paymentActions = [...refundActions, ...disputeActions] as const
+export type PaymentAction = TakingBackAction
 
 /** Where a checkout stands, which Stripe spreads over the session and its payment intent. */
 export type CheckoutState = 'open' | 'processing' | 'paid' | 'failed' | 'expired'
@@ -34,14 +44,26 @@ export interface Checkout {
   lineItems: Stripe.LineItem[]
   /** What the buyer filled in before a card was declined, so that the next try need not start over. */
   billing?: BillingDetails
+  /** By the promotion code that was entered, which stays for the next try. */
+  percentOff?: number
+}
+
+/** What the buyer gives at the checkout. */
+export interface Given {
+  billing?: BillingDetails
+  promotionCode?: string
 }
 
 /** All of the account as JSON, each list oldest first. */
 export interface AccountSnapshot {
+  tax: TaxSetting
+  /** Percent off, by code. */
+  promotionCodes: [code: string, percentOff: number][]
   checkouts: Checkout[]
   customers: Stripe.Customer[]
   paymentIntents: Stripe.PaymentIntent[]
   charges: Stripe.Charge[]
+  invoices: Stripe.Invoice[]
   refunds: Stripe.Refund[]
   disputes: Stripe.Dispute[]
   events: Stripe.Event[]
@@ -49,6 +71,7 @@ export interface AccountSnapshot {
 
 export interface AccountOptions {
   now: () => Date
+  livemode?: boolean
   publicUrl: string
   onEvent: (event: Stripe.Event) => void
   saved?: AccountSnapshot
@@ -68,18 +91,24 @@ const sampleBilling: BillingDetails = {
   },
 }
 
+/** What a price bears where nobody said otherwise. */
+const usualTax: TaxSetting = { percent: 19, behavior: 'exclusive' }
+
 /** Old events go first. The service asks for the last hours only, so this is far beyond what it can miss. */
 const eventsMax = 10_000
 
 /**
- * One Stripe account in test mode: its objects, the ways they may change, and the event each change makes.
+ * One Stripe account: its objects, the ways they may change, and the event each change makes.
  * Every method is synchronous, so no request ever sees a change half-way.
  */
 export class Account {
+  tax: TaxSetting
+  readonly promotionCodes: Map<string, number>
   readonly checkouts: Map<string, Checkout>
   readonly customers: Map<string, Stripe.Customer>
   readonly paymentIntents: Map<string, Stripe.PaymentIntent>
   readonly charges: Map<string, Stripe.Charge>
+  readonly invoices: Map<string, Stripe.Invoice>
   readonly refunds: Map<string, Stripe.Refund>
   readonly disputes: Map<string, Stripe.Dispute>
   readonly events: Map<string, Stripe.Event>
@@ -88,10 +117,13 @@ export class Account {
   constructor(options: AccountOptions) {
     this.#options = options
     const { saved } = options
+    this.tax = saved?.tax ?? usualTax
+    this.promotionCodes = new Map(saved?.promotionCodes)
     this.checkouts = new Map(saved?.checkouts.map((checkout) => [checkout.session.id, checkout]))
     this.customers = byId(saved?.customers)
     this.paymentIntents = byId(saved?.paymentIntents)
     this.charges = byId(saved?.charges)
+    this.invoices = byId(saved?.invoices)
     this.refunds = byId(saved?.refunds)
     this.disputes = byId(saved?.disputes)
     this.events = byId(saved?.events)
@@ -100,10 +132,13 @@ export class Account {
 
   snapshot(): AccountSnapshot {
     return {
+      tax: this.tax,
+      promotionCodes: [...this.promotionCodes],
       checkouts: [...this.checkouts.values()],
       customers: [...this.customers.values()],
       paymentIntents: [...this.paymentIntents.values()],
       charges: [...this.charges.values()],
+      invoices: [...this.invoices.values()],
       refunds: [...this.refunds.values()],
       disputes: [...this.disputes.values()],
       events: [...this.events.values()],
@@ -116,8 +151,9 @@ export class Account {
   }
 
   openCheckout(order: Order): Stripe.Checkout.Session {
-    const id = newSessionId()
-    const session = newCheckoutSession(id, order, this.now(), this.#pageOf(id))
+    const made = this.#made()
+    const id = newSessionId(made.livemode)
+    const session = newCheckoutSession(id, order, made, this.#pageOf(id))
     const customer = order.customer === null ? undefined : this.customers.get(order.customer)
     const email = customer?.email ?? order.customerEmail
     if (email) session.customer_details = customerDetails({ email, name: customer?.name ?? null })
@@ -125,30 +161,34 @@ export class Account {
     return session
   }
 
-  checkout(id: string, action: CheckoutAction, filledIn?: BillingDetails): Outcome {
+  checkout(id: string, action: CheckoutAction, given: Given = {}): Outcome {
     this.expireDue()
     const checkout = this.checkouts.get(id)
     if (!checkout) return { refused: 'unknown', message: `There is no checkout session ${id}.` }
     const { session } = checkout
-    const intent = this.#intentOf(session)
+    const conflict = (why: string): Outcome => ({
+      refused: 'conflict',
+      message: `Cannot ${action}: ${why}`,
+    })
 
     const needed = action === 'settle' || action === 'fail' ? 'processing' : 'open'
     const state = this.stateOf(session)
     if (state !== needed) {
-      const message = `Cannot ${action}: checkout session ${id} is ${state}, and must be ${needed}.`
-      return { refused: 'conflict', message }
+      return conflict(`checkout session ${id} is ${state}, and must be ${needed}.`)
     }
+    const code = this.#redeem(checkout, given.promotionCode)
+    if (code) return conflict(code)
 
-    const billing = filledIn ?? this.billingOf(checkout)
+    checkout.billing = given.billing ?? this.billingOf(checkout)
     const changes: Record<CheckoutAction, () => void> = {
-      pay: () => this.#complete(checkout, 'card', billing),
+      pay: () => this.#complete(checkout, 'card'),
       // The session stays open: the buyer may try another card.
       decline: () => {
-        checkout.billing = billing
+        this.#decline(this.#attempt(checkout, 'card'), 'card_declined', 'Your card was declined.')
       },
-      'pay-later': () => this.#complete(checkout, 'us_bank_account', billing),
-      settle: () => this.#settle(session, intent!),
-      fail: () => this.#fail(session, intent!),
+      'pay-later': () => this.#complete(checkout, 'us_bank_account'),
+      settle: () => this.#settle(checkout),
+      fail: () => this.#fail(session),
       expire: () => this.#expire(session),
     }
     changes[action]()
@@ -166,25 +206,25 @@ export class Account {
     }
   }
 
-  /** `amount` is in minor units; without one, all that is left is refunded or disputed. */
-  payment(id: string, action: PaymentAction, amount?: number): Outcome {
+  payment(id: string, action: PaymentAction, wanted: Wanted = {}): Outcome {
     const intent = this.paymentIntents.get(id)
     if (!intent) return { refused: 'unknown', message: `There is no payment intent ${id}.` }
+    const conflict = (why: string): Outcome => ({
+      refused: 'conflict',
+      message: `Cannot ${action}: ${why}`,
+    })
     const charge = this.charges.get(String(intent.latest_charge))
     if (intent.status !== 'succeeded' || !charge) {
-      const message = `Cannot ${action}: payment intent ${id} is ${intent.status}, and must be succeeded.`
-      return { refused: 'conflict', message }
+      return conflict(`payment intent ${id} is ${intent.status}, and must be succeeded.`)
     }
 
-    const changes: Record<PaymentAction, () => string | undefined> = {
-      refund: () => this.#refund(charge, amount),
-      'refund-fail': () => this.#failRefund(charge),
-      dispute: () => this.#dispute(charge, amount),
-      win: () => this.#closeDispute(charge, 'won'),
-      lose: () => this.#closeDispute(charge, 'lost'),
-    }
-    const conflict = changes[action]()
-    if (conflict) return { refused: 'conflict', message: `Cannot ${action}: ${conflict}` }
+    const [refunds, disputes] = [this.refundsOf(id), this.disputesOf(id)]
+    const change = takeBack({ charge, refunds, disputes }, action, wanted, this.#made())
+    if (typeof change === 'string') return conflict(change)
+    const { refund, dispute, events } = change
+    if (refund) this.refunds.set(refund.id, refund)
+    if (dispute) this.disputes.set(dispute.id, dispute)
+    for (const event of events) this.#emit(...event)
     return touched(this.sessionOf(id)!)
   }
 
@@ -199,7 +239,7 @@ export class Account {
   stateOf(session: Stripe.Checkout.Session): CheckoutState {
     if (session.status === 'open') return 'open'
     if (session.status === 'expired') return 'expired'
-    if (session.payment_status === 'paid') return 'paid'
+    if (session.payment_status !== 'unpaid') return 'paid'
     return this.#intentOf(session)?.status === 'processing' ? 'processing' : 'failed'
   }
 
@@ -225,44 +265,78 @@ export class Account {
       this.customers.get(id) ??
       this.paymentIntents.get(id) ??
       this.charges.get(id) ??
+      this.invoices.get(id) ??
       this.refunds.get(id) ??
       this.disputes.get(id)
     )
   }
 
-  #complete(checkout: Checkout, method: PaymentMethod, billing: BillingDetails): void {
+  /** Gives the session the amounts it comes to with this code; says why where it cannot be redeemed. */
+  #redeem(checkout: Checkout, code: string | undefined): string | undefined {
     const { session, order } = checkout
-    const at = this.now()
+    if (session.status !== 'open') return undefined
+    if (code !== undefined) {
+      if (!order.allowPromotionCodes)
+        return `checkout session ${session.id} takes no promotion codes.`
+      checkout.percentOff = this.promotionCodes.get(code)
+      if (checkout.percentOff === undefined) return `there is no promotion code ${code}.`
+      session.discounts = [{ coupon: newId('co'), promotion_code: newId('promo') }]
+    }
+    const { percentOff = 0 } = checkout
+    if (percentOff === 0 && !order.automaticTax) return undefined
+    const tax = order.automaticTax ? this.tax : { ...this.tax, percent: 0 }
+    Object.assign(session, amountsOf(subtotalOf(order), percentOff, tax))
+    if (order.automaticTax) session.automatic_tax.status = 'complete'
+    return undefined
+  }
+
+  #complete(checkout: Checkout, method: PaymentMethod): void {
+    const { session, billing } = checkout
     if (session.customer === null && session.customer_creation === 'always') {
-      const customer = newCustomer(billing, at)
+      const customer = newCustomer(billing!, this.#made())
       this.customers.set(customer.id, customer)
       session.customer = customer.id
     }
-    const customerId = typeof session.customer === 'string' ? session.customer : null
-    const intent = newPaymentIntent(order, customerId, method, at)
-    const charge = newCharge(intent, method, billing, at)
-    intent.latest_charge = charge.id
-    this.paymentIntents.set(intent.id, intent)
-    this.charges.set(charge.id, charge)
-
     session.status = 'complete'
     session.url = null
-    session.payment_intent = intent.id
-    session.customer_details = customerDetails(billing)
-    if (method === 'card') this.#receive(session, intent, charge)
+    session.customer_details = customerDetails(billing!)
+    if (session.amount_total === 0) {
+      // Nothing is left to pay: Stripe makes no payment intent, and so neither charge nor receipt.
+      session.payment_status = 'no_payment_required'
+    } else {
+      const attempt = this.#attempt(checkout, method)
+      if (method === 'card') this.#receive(checkout, attempt)
+    }
     this.#emit('checkout.session.completed', session)
   }
 
-  #settle(session: Stripe.Checkout.Session, intent: Stripe.PaymentIntent): void {
-    this.#receive(session, intent, this.charges.get(String(intent.latest_charge))!)
-    this.#emit('checkout.session.async_payment_succeeded', session)
+  /** A try to pay, on the payment intent of the tries before it if there were any. */
+  #attempt({ session, order, billing }: Checkout, method: PaymentMethod): Stripe.Charge {
+    const made = this.#made()
+    const customer = typeof session.customer === 'string' ? session.customer : null
+    const intent = this.#intentOf(session) ?? newPaymentIntent(order, customer, made)
+    this.paymentIntents.set(intent.id, intent)
+    session.payment_intent = intent.id
+    intent.amount = session.amount_total ?? 0
+    intent.customer = customer
+    intent.payment_method = newId('pm')
+    intent.payment_method_types = [method]
+    intent.last_payment_error = null
+    intent.status = 'processing'
+    const charge = newCharge(intent, method, billing!, made)
+    this.charges.set(charge.id, charge)
+    intent.latest_charge = charge.id
+    return charge
   }
 
-  #receive(
-    session: Stripe.Checkout.Session,
-    intent: Stripe.PaymentIntent,
-    charge: Stripe.Charge,
-  ): void {
+  #settle(checkout: Checkout): void {
+    const intent = this.#intentOf(checkout.session)!
+    this.#receive(checkout, this.charges.get(String(intent.latest_charge))!)
+    this.#emit('checkout.session.async_payment_succeeded', checkout.session)
+  }
+
+  #receive({ session, order, billing }: Checkout, charge: Stripe.Charge): void {
+    const intent = this.#intentOf(session)!
     session.payment_status = 'paid'
     intent.status = 'succeeded'
     intent.amount_received = intent.amount
@@ -271,99 +345,45 @@ export class Account {
     charge.captured = true
     charge.amount_captured = charge.amount
     charge.receipt_url = this.#pageOf(session.id)
+    if (!order.invoiceCreation) return
+    const invoice = newInvoice(session, billing!, this.#pageOf(session.id), this.#made())
+    this.invoices.set(invoice.id, invoice)
+    session.invoice = invoice.id
   }
 
-  #fail(session: Stripe.Checkout.Session, intent: Stripe.PaymentIntent): void {
-    const charge = this.charges.get(String(intent.latest_charge))!
+  #fail(session: Stripe.Checkout.Session): void {
+    const charge = this.charges.get(String(this.#intentOf(session)!.latest_charge))!
     const message = "The customer's bank account could not be debited: insufficient funds."
+    this.#decline(charge, 'insufficient_funds', message)
+    this.#emit('checkout.session.async_payment_failed', session)
+  }
+
+  #decline(charge: Stripe.Charge, code: string, message: string): void {
+    const intent = this.paymentIntents.get(String(charge.payment_intent))!
     charge.status = 'failed'
-    charge.failure_code = 'insufficient_funds'
+    charge.failure_code = code
     charge.failure_message = message
     intent.status = 'requires_payment_method'
     intent.payment_method = null
     intent.last_payment_error = {
       charge: charge.id,
-      code: 'payment_intent_payment_attempt_failed',
-      decline_code: 'insufficient_funds',
+      code: code === 'card_declined' ? code : 'payment_intent_payment_attempt_failed',
+      decline_code: code === 'card_declined' ? 'generic_decline' : code,
       message,
       type: 'card_error',
     }
-    this.#emit('checkout.session.async_payment_failed', session)
   }
 
   #expire(session: Stripe.Checkout.Session): void {
     session.status = 'expired'
     session.url = null
+    const intent = this.#intentOf(session)
+    if (intent) intent.status = 'canceled'
     this.#emit('checkout.session.expired', session)
   }
 
-  /** Returns why not, as the other changes of a payment do. */
-  #refund(charge: Stripe.Charge, wanted: number | undefined): string | undefined {
-    const dispute = this.disputesOf(String(charge.payment_intent)).find(
-      (one) => one.status !== 'won',
-    )
-    if (dispute) return `the charge is disputed (${dispute.id} is ${dispute.status}).`
-    const left = charge.amount - charge.amount_refunded
-    if (left === 0) return 'the charge has already been refunded.'
-    const amount = wanted ?? left
-    if (amount > left) return `${amount} is more than the ${left} left to refund.`
-
-    const refund = newRefund(charge, amount, this.now())
-    this.refunds.set(refund.id, refund)
-    const previous = { amount_refunded: charge.amount_refunded, refunded: charge.refunded }
-    charge.amount_refunded += amount
-    charge.refunded = charge.amount_refunded === charge.amount
-    this.#emit('refund.created', refund)
-    this.#emit('charge.refunded', charge, previous)
-    return undefined
-  }
-
-  #failRefund(charge: Stripe.Charge): string | undefined {
-    const refund = this.refundsOf(String(charge.payment_intent)).at(-1)
-    if (!refund) return 'the payment has no refund.'
-    if (refund.status === 'failed') return `the newest refund ${refund.id} has already failed.`
-
-    refund.status = 'failed'
-    refund.failure_reason = 'expired_or_canceled_card'
-    charge.amount_refunded -= refund.amount
-    charge.refunded = false
-    const previous = { status: 'succeeded' }
-    this.#emit('refund.failed', refund, previous)
-    this.#emit('refund.updated', refund, previous)
-    return undefined
-  }
-
-  #dispute(charge: Stripe.Charge, wanted: number | undefined): string | undefined {
-    const disputes = this.disputesOf(String(charge.payment_intent))
-    const open = disputes.find((one) => one.status === 'needs_response')
-    if (open) return `${open.id} is still open.`
-    const lost = disputes.reduce((sum, one) => sum + (one.status === 'lost' ? one.amount : 0), 0)
-    const disputable = charge.amount - lost
-    // A bank may dispute money that was already refunded, so only an unnamed amount leaves the refunds out.
-    const amount = wanted ?? disputable - charge.amount_refunded
-    if (amount <= 0) return 'nothing of the charge is left to dispute.'
-    if (amount > disputable) return `${amount} is more than the ${disputable} left to dispute.`
-
-    const dispute = newDispute(charge, amount, this.now())
-    this.disputes.set(dispute.id, dispute)
-    charge.disputed = true
-    this.#emit('charge.dispute.created', dispute)
-    return undefined
-  }
-
-  #closeDispute(charge: Stripe.Charge, status: 'won' | 'lost'): string | undefined {
-    const dispute = this.disputesOf(String(charge.payment_intent)).findLast(
-      (one) => one.status === 'needs_response',
-    )
-    if (!dispute) return 'the payment has no open dispute.'
-    const previous = { status: dispute.status }
-    dispute.status = status
-    this.#emit('charge.dispute.closed', dispute, previous)
-    return undefined
-  }
-
   #emit(type: Stripe.Event['type'], object: object, previous?: object): void {
-    const event = newEvent(type, object, previous, this.now())
+    const event = newEvent(type, object, previous, this.#made())
     this.events.set(event.id, event)
     if (this.events.size > eventsMax) this.events.delete(this.events.keys().next().value!)
     this.#options.onEvent(event)
@@ -373,6 +393,10 @@ export class Account {
     return this.paymentIntents.get(String(session.payment_intent))
   }
 
+  #made(): Made {
+    return { at: this.now(), livemode: this.#options.livemode ?? false }
+  }
+
   #pageOf(sessionId: string): string {
     return `${this.#options.publicUrl}/local/checkout/${sessionId}`
   }
@@ -380,9 +404,12 @@ export class Account {
   /** The address may have changed since the account was saved, as when the port did. */
   #renewLinks(): void {
     for (const { session } of this.checkouts.values()) {
-      if (session.url !== null) session.url = this.#pageOf(session.id)
+      const page = this.#pageOf(session.id)
+      if (session.url !== null) session.url = page
       const charge = this.charges.get(String(this.#intentOf(session)?.latest_charge))
-      if (charge?.receipt_url) charge.receipt_url = this.#pageOf(session.id)
+      if (charge?.receipt_url) charge.receipt_url = page
+      const invoice = this.invoices.get(String(session.invoice))
+      if (invoice) Object.assign(invoice, { hosted_invoice_url: page, invoice_pdf: page })
     }
   }
 }

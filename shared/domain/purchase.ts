@@ -7,7 +7,7 @@ export interface Purchase {
   purchaseId: string
   status: PurchaseStatus
   tokens: number
-  /** Price before tax, in the currency's minor unit. */
+  /** The price, in the currency's minor unit, before discounts and before a tax that comes on top. */
   amount: number
   currency: string
   /** Whether it was made with a live Stripe key. */
@@ -18,13 +18,17 @@ export interface Purchase {
   by: string
   /** The workspace's Stripe customer when the order was made. */
   customerId?: string
-  /** Part of Stripe's idempotency key; rises only when Stripe answered with an error it would replay. */
+  /** How the checkout is to be, in Stripe's words and as it was configured then: no release changes an order. */
+  checkout?: Readonly<Record<string, unknown>>
+  /**
+   * Part of Stripe's idempotency key; rises only where the key is of no more use: Stripe would repeat an error
+   * under it, or no longer takes what it is asked.
+   */
   attempt: number
   /** Rises with every change; a change made from an older version is refused. */
   version: number
   sessionId?: string
   checkoutUrl?: string
-  receiptUrl?: string
   /** Tokens that Stripe's state says this purchase should lose: always the sum of the next three. */
   reversed: number
   /** Tokens really taken back for it. */
@@ -66,22 +70,26 @@ export function isUnsettled(status: PurchaseStatus): boolean {
   return status === 'open' || status === 'processing'
 }
 
-/** What Stripe says today about a checkout session, its payment, refunds and disputes. Amounts are in minor units. */
+/**
+ * What Stripe says today about a checkout session, its payment, refunds and disputes: money and states. What
+ * Stripe may word anew at each look, such as a link, is no fact. Amounts are in minor units.
+ */
 export interface PaymentFacts {
   workspaceId?: string
   purchaseId?: string
   livemode: boolean
   currency: string
   status: 'open' | 'processing' | 'paid' | 'failed' | 'expired'
-  /** What was paid, tax included: refunds and disputes are measured against it. */
+  /** The items at their prices: before discounts, and before a tax that comes on top of them. */
+  amountSubtotal: number
+  amountDiscounted: number
+  /** What was paid, after discounts and with tax: refunds and disputes are measured against it. */
   amountTotal: number
-  amountBeforeTax: number
   /** Refunds that succeeded or are under way. */
   amountRefunded: number
   /** Disputes that hold the money back or were lost. */
   amountDisputed: number
   customerId?: string
-  receiptUrl?: string
 }
 
 /**
@@ -96,8 +104,22 @@ export function mismatchOf(
   if (facts.workspaceId !== purchase.workspaceId) return 'workspaceId'
   if (facts.purchaseId !== purchase.purchaseId) return 'purchaseId'
   if (facts.currency !== purchase.currency) return 'currency'
-  if (facts.status === 'paid' && facts.amountBeforeTax !== purchase.amount) return 'amountBeforeTax'
-  if (isPaid(purchase.status) && facts.status !== 'paid') return 'status'
+  if (facts.status === 'paid') return mismatchOfPaid(purchase, facts)
+  return isPaid(purchase.status) ? 'status' : undefined
+}
+
+/**
+ * Tax is Stripe's to add and a code the seller's to give, so neither is compared. The order is the subtotal,
+ * and all of it that no code took off must have been paid.
+ */
+function mismatchOfPaid(
+  { amount, checkout }: Purchase,
+  { amountSubtotal, amountDiscounted, amountTotal }: PaymentFacts,
+): keyof PaymentFacts | undefined {
+  const codesAllowed = checkout?.allow_promotion_codes === true
+  if (amountSubtotal !== amount) return 'amountSubtotal'
+  if (amountDiscounted > 0 && !codesAllowed) return 'amountDiscounted'
+  if (amountTotal < amountSubtotal - amountDiscounted) return 'amountTotal'
   return undefined
 }
 
@@ -106,7 +128,6 @@ export interface Standing {
   status: PurchaseStatus
   reversed: number
   customerId?: string
-  receiptUrl?: string
 }
 
 /**
@@ -114,19 +135,20 @@ export interface Standing {
  * rest of the money buys, rounded down; a dispute outranks a refund in the status, as it is still open.
  */
 export function standingOf(purchase: Purchase, facts: PaymentFacts): Standing {
-  const { customerId, receiptUrl } = facts
-  if (facts.status !== 'paid') return { status: facts.status, reversed: 0, customerId, receiptUrl }
-  const { amountTotal, amountRefunded, amountDisputed } = facts
+  const { customerId, amountTotal, amountRefunded, amountDisputed } = facts
+  if (facts.status !== 'paid') return { status: facts.status, reversed: 0, customerId }
+  // Where a code left nothing to pay, nothing can be taken back either.
+  if (amountTotal === 0) return { status: 'paid', reversed: 0, customerId }
+  // What was refunded and is disputed as well has left twice, but was paid and gave tokens only once.
   const amountKept = Math.max(0, amountTotal - amountRefunded - amountDisputed)
   const tokensKept = Number((BigInt(purchase.tokens) * BigInt(amountKept)) / BigInt(amountTotal))
   const status = amountDisputed > 0 ? 'disputed' : amountRefunded > 0 ? 'refunded' : 'paid'
-  return { status, reversed: purchase.tokens - tokensKept, customerId, receiptUrl }
+  return { status, reversed: purchase.tokens - tokensKept, customerId }
 }
 
 /** Whether the purchase is where it should be, with nothing left to write. */
-export function stands(purchase: Purchase, { status, reversed, receiptUrl }: Standing): boolean {
-  const knowsReceipt = receiptUrl === undefined || receiptUrl === purchase.receiptUrl
-  return purchase.status === status && purchase.reversed === reversed && knowsReceipt
+export function stands(purchase: Purchase, { status, reversed }: Standing): boolean {
+  return purchase.status === status && purchase.reversed === reversed
 }
 
 /** Whether bringing the purchase to `standing` moves tokens, or only its own state. */
@@ -142,7 +164,6 @@ export function settled(purchase: Purchase, standing: Standing, at: string): Pur
     ...purchase,
     status: standing.status,
     reversed: standing.reversed,
-    receiptUrl: standing.receiptUrl ?? purchase.receiptUrl,
     version: purchase.version + 1,
     updatedAt: at,
   }
@@ -160,12 +181,11 @@ export interface PurchaseView {
   amount: number
   currency: string
   checkoutUrl?: string
-  receiptUrl?: string
   createdAt: string
 }
 
 export function purchaseView(purchase: Purchase): PurchaseView {
-  const { purchaseId, status, tokens, taken, amount, currency, receiptUrl, createdAt } = purchase
+  const { purchaseId, status, tokens, taken, amount, currency, createdAt } = purchase
   return {
     purchaseId,
     status,
@@ -175,7 +195,6 @@ export function purchaseView(purchase: Purchase): PurchaseView {
     amount,
     currency,
     checkoutUrl: status === 'open' ? purchase.checkoutUrl : undefined,
-    receiptUrl,
     createdAt,
   }
 }

@@ -65,10 +65,9 @@ const purchaseFields = {
     z.optional(count()),
     'Of these, tokens that will be taken back when open holds return them.',
   ),
-  amount: told(count(), "In the currency's minor unit, before tax."),
+  amount: told(count(), "In the currency's minor unit, before discounts and tax."),
   currency: z.string(),
   checkoutUrl: told(z.optional(z.string()), 'Where the buyer pays, while the purchase is open.'),
-  receiptUrl: z.optional(z.string()),
   createdAt: time(),
 }
 

@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { periodOf } from '../domain/period.ts'
 import { priceOf, purchaseBarFor, type Role, topUpOffer } from '../domain/plan.ts'
 import type { Purchase } from '../domain/purchase.ts'
-import { type Refusal, type RefusalCode, Unavailable } from '../domain/refusal.ts'
+import type { Refusal, RefusalCode } from '../domain/refusal.ts'
 import { asOf, topUpsMax, type Workspace } from '../domain/workspace.ts'
 import { openCheckout } from '../payments/checkout.ts'
 import type { StripeAccount } from '../payments/stripe.ts'
@@ -22,6 +23,8 @@ export interface Order {
 
 /** Times the purchase is read again because another request for it came between. */
 const attemptsMax = 5
+/** How long the other request is given each time: all in all more than Stripe takes to open a session. */
+const underWayMs = 400
 
 /**
  * Orders tokens and opens the Stripe Checkout session that sells them. Nothing is charged or credited here.
@@ -94,16 +97,29 @@ async function findSession(
     })
   const outcome = await openCheckout(account, purchase)
   if ('sessionId' in outcome) {
-    await remember(outcome)
+    await remember({ ...outcome, status: 'open' })
     return
   }
   const next = { attempt: purchase.attempt + 1 }
-  if (outcome.failed === 'customer_missing') {
-    await remember({ ...next, customerId: undefined })
-    return
+  switch (outcome.failed) {
+    case 'under_way':
+      await sleep(underWayMs)
+      return
+    case 'customer_missing':
+      await remember({ ...next, customerId: undefined })
+      return
+    case 'parameters_changed':
+      await remember(next)
+      return
+    case 'stripe_error':
+      await remember(next)
+      throw outcome.cause
+    case 'rejected':
+      // Nobody could pay it, so it does not stay open. Who asks again under its key tries once more: what
+      // Stripe refused was most likely a setting, which somebody may have mended since.
+      await remember({ ...next, status: 'failed' })
+      throw outcome.cause
   }
-  await remember(next)
-  throw new Unavailable('stripe', outcome.cause)
 }
 
 function purchaseOf(

@@ -1,6 +1,6 @@
 import Stripe from 'stripe'
 import { isWorkspaceId } from '../domain/workspace-id.ts'
-import { answeredByStripe, asFailure, type StripeAccount, StripeFailure } from './stripe.ts'
+import { asUnavailable, type StripeAccount, unlessMissing } from './stripe.ts'
 
 /**
  * An event is a poke: it says which purchase to look at, and nothing it says of amounts or states is used.
@@ -14,9 +14,14 @@ export const eventTypes = [
   'refund.created',
   'refund.updated',
   'refund.failed',
+  // Endpoints of older API versions hear of a refund that failed by this one alone.
+  'charge.refund.updated',
   'charge.refunded',
   'charge.dispute.created',
   'charge.dispute.updated',
+  // An inquiry that becomes a dispute was created long ago; what tells of it is that its money goes.
+  'charge.dispute.funds_withdrawn',
+  'charge.dispute.funds_reinstated',
   'charge.dispute.closed',
 ] as const satisfies Stripe.WebhookEndpointCreateParams.EnabledEvent[]
 
@@ -100,7 +105,7 @@ export async function* eventsBetween(
   try {
     yield* list
   } catch (error) {
-    throw asFailure(error)
+    throw asUnavailable(error)
   }
 }
 
@@ -110,10 +115,5 @@ async function intentMetadata(
 ): Promise<Stripe.Metadata | undefined> {
   if (!reference) return undefined
   const id = typeof reference === 'string' ? reference : reference.id
-  try {
-    return (await answeredByStripe(client.paymentIntents.retrieve(id))).metadata
-  } catch (error) {
-    if (error instanceof StripeFailure && error.code === 'resource_missing') return undefined
-    throw error
-  }
+  return (await unlessMissing(client.paymentIntents.retrieve(id)))?.metadata
 }

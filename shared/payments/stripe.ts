@@ -51,6 +51,7 @@ export async function openStripe(config: StripeConfig): Promise<() => Promise<St
  * errors end up in logs. The request's id finds the words in Stripe's dashboard.
  */
 export class StripeFailure extends Error {
+  readonly type?: string
   readonly code?: string
   readonly param?: string
   /** Undefined where nothing was answered. */
@@ -60,32 +61,46 @@ export class StripeFailure extends Error {
     const codes = [statusCode, rawType, code, param, requestId].filter((each) => each !== undefined)
     super(statusCode === undefined ? message : `Stripe answered ${codes.join(' ')}`)
     this.name = 'StripeFailure'
+    this.type = rawType
     this.code = code
     this.param = param
     this.statusCode = statusCode
   }
 }
 
-/** Turns no answer, a rate limit or a fault of Stripe's own into `Unavailable`, and a refusal into `StripeFailure`. */
+/**
+ * Turns whatever came in place of a result into `Unavailable`: also a refusal, for Stripe refuses single
+ * objects at times, and our key or our parameters for as long as somebody has them wrong. Later the same call
+ * may succeed. Who can do better about an answer asks for its `failureOf`.
+ */
 export async function answeredByStripe<T>(request: Promise<T>): Promise<T> {
   try {
     return await request
   } catch (error) {
-    throw asFailure(error)
+    throw asUnavailable(error)
   }
 }
 
 /** The error to throw in place of one of Stripe's client; any other as it is. */
-export function asFailure(error: unknown): unknown {
+export function asUnavailable(error: unknown): unknown {
   if (!(error instanceof Stripe.errors.StripeError)) return error
-  const failure = new StripeFailure(error)
-  return isOutage(error) ? new Unavailable('stripe', failure) : failure
+  return new Unavailable('stripe', new StripeFailure(error))
 }
 
-function isOutage(error: Stripe.errors.StripeError): boolean {
-  if (error instanceof Stripe.errors.StripeConnectionError) return true
-  const { statusCode } = error
-  return statusCode === undefined || statusCode >= 500 || statusCode === 429 || statusCode === 409
+/** What Stripe answered, where that is why the call failed. */
+export function failureOf(error: unknown): StripeFailure | undefined {
+  const { cause } = error as Error
+  return cause instanceof StripeFailure ? cause : undefined
+}
+
+/** Undefined in place of what Stripe does not know, or not any more. */
+export async function unlessMissing<T>(request: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answeredByStripe(request)
+  } catch (error) {
+    if (failureOf(error)?.code === 'resource_missing') return undefined
+    throw error
+  }
 }
 
 function accountOf(secret: string | undefined, { apiBase, secretId }: StripeConfig): StripeAccount {

@@ -6,7 +6,6 @@ import {
   type PaymentFacts,
   type Purchase,
   purchaseView,
-  settled,
   standingOf,
   stands,
 } from '../../shared/domain/purchase.ts'
@@ -39,19 +38,28 @@ describe('where a purchase should stand', () => {
 
   it('keeps whole tokens, rounded down, so a part refund never leaves more than was paid for', () => {
     const purchase = purchaseWith({ tokens: 1_000_000, amount: 300 })
-    const facts = factsWith({ amountTotal: 300, amountBeforeTax: 300, amountRefunded: 100 })
+    const facts = factsWith({ amountTotal: 300, amountSubtotal: 300, amountRefunded: 100 })
     // 200 of 300 cents buy 666,666.67 tokens.
     expect(standingOf(purchase, facts).reversed).toBe(1_000_000 - 666_666)
   })
 
-  it('measures refunds against what was paid, tax included', () => {
-    const facts = factsWith({ amountTotal: 300, amountBeforeTax: 250, amountRefunded: 150 })
-    expect(standingOf(purchaseWith(), facts).reversed).toBe(500_000)
+  it('measures refunds against what was paid: with tax, and less what a code took off', () => {
+    const taxed = factsWith({ amountTotal: 300, amountRefunded: 150 })
+    expect(standingOf(purchaseWith(), taxed).reversed).toBe(500_000)
+    const halved = factsWith({ amountDiscounted: 125, amountTotal: 125, amountRefunded: 25 })
+    expect(standingOf(purchaseWith(), halved).reversed).toBe(200_000)
+  })
+
+  it('gives all of an order that a code left nothing to pay of, whatever is said of refunds', () => {
+    const free = factsWith({ amountDiscounted: 250, amountTotal: 0 })
+    expect(standingOf(purchaseWith(), free)).toMatchObject({ status: 'paid', reversed: 0 })
+    const odd = { ...free, amountRefunded: 1, amountDisputed: 1 }
+    expect(standingOf(purchaseWith(), odd)).toMatchObject({ status: 'paid', reversed: 0 })
   })
 
   it('is exact for the largest order', () => {
     const purchase = purchaseWith({ tokens: 1_000_000_000, amount: 250_000 })
-    const facts = factsWith({ amountTotal: 299_999, amountBeforeTax: 250_000, amountRefunded: 1 })
+    const facts = factsWith({ amountTotal: 299_999, amountSubtotal: 250_000, amountRefunded: 1 })
     const kept = (1_000_000_000n * 299_998n) / 299_999n
     expect(standingOf(purchase, facts).reversed).toBe(1_000_000_000 - Number(kept))
   })
@@ -65,8 +73,13 @@ describe('facts that contradict the purchase', () => {
     ['purchaseId', { purchaseId: 'pur_2' }],
     ['purchaseId', { purchaseId: undefined }],
     ['currency', { currency: 'eur' }],
-    ['amountBeforeTax', { amountBeforeTax: 249 }],
-    ['amountBeforeTax', { amountBeforeTax: 0 }],
+    ['amountSubtotal', { amountSubtotal: 249 }],
+    ['amountSubtotal', { amountSubtotal: 251 }],
+    ['amountSubtotal', { amountSubtotal: 0 }],
+    ['amountDiscounted', { amountDiscounted: 1, amountTotal: 249 }],
+    ['amountDiscounted', { amountDiscounted: 250, amountTotal: 0 }],
+    ['amountTotal', { amountTotal: 249 }],
+    ['amountTotal', { amountTotal: 0 }],
   ])('are named: %s, from %o', (fact, over) => {
     expect(mismatchOf(purchaseWith(), factsWith(over))).toBe(fact)
   })
@@ -77,6 +90,19 @@ describe('facts that contradict the purchase', () => {
     expect(mismatchOf(purchaseWith({ status: 'paid' }), factsWith())).toBeUndefined()
   })
 
+  it('are none in what a code took off, where the order allowed codes, and some in what no code did', () => {
+    const purchase = purchaseWith({ checkout: { allow_promotion_codes: true } })
+    for (const amountDiscounted of [0, 1, 250]) {
+      const facts = factsWith({ amountDiscounted, amountTotal: 250 - amountDiscounted })
+      expect(mismatchOf(purchase, facts)).toBeUndefined()
+    }
+    const short = factsWith({ amountDiscounted: 50, amountTotal: 199 })
+    expect(mismatchOf(purchase, short)).toBe('amountTotal')
+    const asked = purchaseWith({ checkout: { allow_promotion_codes: false } })
+    const halved = factsWith({ amountDiscounted: 125, amountTotal: 125 })
+    expect(mismatchOf(asked, halved)).toBe('amountDiscounted')
+  })
+
   it('include a paid purchase that Stripe no longer calls paid', () => {
     for (const status of ['paid', 'refunded', 'disputed'] as const) {
       const facts = factsWith({ status: 'open' })
@@ -85,7 +111,7 @@ describe('facts that contradict the purchase', () => {
   })
 
   it('do not include the amount before any money has moved', () => {
-    const facts = factsWith({ status: 'open', amountBeforeTax: 0, amountTotal: 0 })
+    const facts = factsWith({ status: 'open', amountSubtotal: 0, amountTotal: 0 })
     expect(mismatchOf(purchaseWith(), facts)).toBeUndefined()
   })
 })
@@ -117,17 +143,6 @@ describe('what is left to write', () => {
     const refunded = purchaseWith({ status: 'refunded', reversed: 1_000_000, taken: 1_000_000 })
     const both = { amountRefunded: 250, amountDisputed: 250 }
     expect(standing(refunded, both)).toEqual({ stands: false, moves: false })
-  })
-
-  it('is the receipt, when Stripe made one later', () => {
-    const paid = purchaseWith({ status: 'paid' })
-    const withReceipt = { receiptUrl: 'https://stripe.example.com/r' }
-    expect(standing(paid, withReceipt)).toEqual({ stands: false, moves: false })
-    const after = settled(paid, standingOf(paid, factsWith(withReceipt)), paid.updatedAt)
-    expect(after).toMatchObject({ ...withReceipt, version: paid.version + 1 })
-    expect(standing(after, withReceipt)).toEqual({ stands: true, moves: false })
-    // Stripe leaving the receipt out again does not make it forgotten.
-    expect(standing(after)).toEqual({ stands: true, moves: false })
   })
 })
 

@@ -536,7 +536,7 @@ describe('bad input', () => {
     })
 
     it.each<[string, string, () => Promise<Record<string, unknown>>]>([
-      ['an amount', 'amountBeforeTax', async () => ({ amount: 999 })],
+      ['an amount', 'amountSubtotal', async () => ({ amount: 999 })],
       ['a currency', 'currency', async () => ({ currency: 'eur' })],
       ['a mode', 'livemode', async () => ({ livemode: true })],
       ['a session, of another account,', 'session', async () => ({ sessionId: 'cs_of_others' })],

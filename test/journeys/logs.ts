@@ -203,7 +203,7 @@ describe('no log line', () => {
     const { ledger } = await stored(customer.id)
     const [unfinished] = ledger.filter(({ type, sessionId }) => type === 'purchase' && !sessionId)
     await amend(customer, { purchaseId: unfinished!.purchaseId }, { amount: all })
-    const lines = await logsOf(async () => expect(inShort(await buy())).toBe('500 internal_error'))
+    const lines = await logsOf(async () => expect(inShort(await buy())).toBe('503 unavailable'))
     expect(lines.join('\n')).toMatch(/400 invalid_request_error/)
     expectNoneIn(lines)
   })

@@ -79,7 +79,10 @@ describe('paying', () => {
         status: 'succeeded',
         amount_received: 500,
         metadata: { purchaseId: 'p1' },
-        latest_charge: { amount: 500, receipt_url: `${publicUrl}/local/checkout/${id}` },
+        latest_charge: {
+          amount: 500,
+          receipt_url: expect.stringContaining(`${publicUrl}/local/checkout/${id}?`),
+        },
       },
     })
     const customer = await stripe.customers.retrieve(session.customer as string)
@@ -90,13 +93,52 @@ describe('paying', () => {
     expect(receiver.events[0]?.data.object).toMatchObject({ id, payment_status: 'paid' })
   })
 
-  it('leaves a session open, and silent, when the card is declined', async () => {
+  it('leaves a session open, and silent, when the card is declined, with a payment that failed', async () => {
     const { id } = await stripe.checkout.sessions.create(order())
-    expect(await control(`checkout/${id}/decline`)).toEqual({ session: id, paymentIntent: null })
-    expect(await stripe.checkout.sessions.retrieve(id)).toMatchObject({ status: 'open' })
+    const { paymentIntent } = await control(`checkout/${id}/decline`)
+    const declined = await stripe.checkout.sessions.retrieve(id, {
+      expand: ['payment_intent.latest_charge'],
+    })
+    expect(declined).toMatchObject({
+      status: 'open',
+      payment_status: 'unpaid',
+      payment_intent: {
+        id: paymentIntent,
+        status: 'requires_payment_method',
+        latest_charge: { status: 'failed', paid: false, receipt_url: null },
+      },
+    })
+    expect((await post(`payments/${paymentIntent}/refund`)).status).toBe(409)
     await standIn.idle()
     expect(receiver.types()).toEqual([])
-    await control(`checkout/${id}/pay`)
+
+    // The next card is another charge of the same payment.
+    expect(await control(`checkout/${id}/pay`)).toMatchObject({ paymentIntent })
+    const charge = await latestCharge(paymentIntent!)
+    expect(charge).toMatchObject({ status: 'succeeded', paid: true })
+    const { latest_charge } = declined.payment_intent as Stripe.PaymentIntent
+    expect(charge.id).not.toBe((latest_charge as Stripe.Charge).id)
+  })
+
+  it('draws up the invoice of a session that asked for one, and signs every link anew', async () => {
+    const { id } = await stripe.checkout.sessions.create(order())
+    const { paymentIntent } = await control(`checkout/${id}/pay`)
+    const { invoice } = await stripe.checkout.sessions.retrieve(id, { expand: ['invoice'] })
+    const first = invoice as Stripe.Invoice
+    expect(first).toMatchObject({ status: 'paid', total: 500, currency: 'usd' })
+    const again = await stripe.invoices.retrieve(first.id)
+    const [charge, later] = [await latestCharge(paymentIntent!), await latestCharge(paymentIntent!)]
+    const links = [first, again].flatMap((one) => [one.hosted_invoice_url, one.invoice_pdf])
+    links.push(charge.receipt_url, later.receipt_url)
+    expect(new Set(links).size).toBe(6)
+    for (const link of links) expect(await page(link!.slice(publicUrl.length))).toContain('paid')
+
+    const without = await stripe.checkout.sessions.create({
+      ...order(),
+      invoice_creation: undefined,
+    })
+    await control(`checkout/${without.id}/pay`)
+    expect(await stripe.checkout.sessions.retrieve(without.id)).toMatchObject({ invoice: null })
   })
 
   it('pays later, and settles', async () => {
@@ -151,6 +193,99 @@ describe('paying', () => {
     }
     expect((await post('checkout/cs_test_none/pay')).status).toBe(404)
     expect((await post(`checkout/${id}/explode`)).status).toBe(404)
+  })
+})
+
+describe('tax and promotion codes', () => {
+  it.each([
+    ['exclusive', 500, 595, 95],
+    ['inclusive', 500, 500, 80],
+  ] as const)('add %s tax once the buyer is known', async (behavior, subtotal, total, tax) => {
+    await control('tax', { percent: 19, behavior })
+    const { id } = await stripe.checkout.sessions.create({
+      ...order(),
+      automatic_tax: { enabled: true },
+    })
+    expect(await stripe.checkout.sessions.retrieve(id)).toMatchObject({
+      amount_total: 500,
+      automatic_tax: { enabled: true, status: 'requires_location_inputs' },
+    })
+    const { paymentIntent } = await control(`checkout/${id}/pay`)
+    expect(await stripe.checkout.sessions.retrieve(id)).toMatchObject({
+      amount_subtotal: subtotal,
+      amount_total: total,
+      total_details: { amount_tax: tax },
+      automatic_tax: { status: 'complete' },
+    })
+    expect(await latestCharge(paymentIntent!)).toMatchObject({ amount: total })
+  })
+
+  it('take a code off first, and tax what is left', async () => {
+    await control('promotion-codes/HALF', { percentOff: 50 })
+    const { id } = await stripe.checkout.sessions.create({
+      ...order(),
+      automatic_tax: { enabled: true },
+      allow_promotion_codes: true,
+    })
+    await control(`checkout/${id}/pay`, { promotionCode: 'HALF' })
+    expect(await stripe.checkout.sessions.retrieve(id)).toMatchObject({
+      amount_subtotal: 500,
+      amount_total: 298,
+      total_details: { amount_discount: 250, amount_tax: 48 },
+      discounts: [{ promotion_code: expect.stringMatching(/^promo_/) }],
+    })
+  })
+
+  it('leave nothing to pay: then there is no payment, and all the same a customer', async () => {
+    await control('promotion-codes/GIFT', { percentOff: 100 })
+    const { id } = await stripe.checkout.sessions.create({
+      ...order(),
+      allow_promotion_codes: true,
+    })
+    expect(await page(`/local/checkout/${id}`)).toContain('Promotion code')
+    const answer = await submit(`/local/checkout/${id}`, {
+      action: 'pay',
+      promotion_code: 'GIFT',
+      ...billing,
+    })
+    expect(answer.status).toBe(303)
+    expect(await stripe.checkout.sessions.retrieve(id)).toMatchObject({
+      status: 'complete',
+      payment_status: 'no_payment_required',
+      payment_intent: null,
+      invoice: null,
+      amount_total: 0,
+      customer: expect.stringMatching(/^cus_/),
+    })
+  })
+
+  it('are refused where the session takes none, or there is no such code', async () => {
+    await control('promotion-codes/HALF', { percentOff: 50 })
+    const { id } = await stripe.checkout.sessions.create(order())
+    const pay = (promotionCode: string) => post(`checkout/${id}/pay`, { promotionCode })
+    expect((await pay('HALF')).status).toBe(409)
+    const open = await stripe.checkout.sessions.create({ ...order(), allow_promotion_codes: true })
+    expect((await post(`checkout/${open.id}/pay`, { promotionCode: 'NONE' })).status).toBe(409)
+    expect((await post('promotion-codes/HALF', { percentOff: 101 })).status).toBe(400)
+    expect((await post('tax', { percent: 19, behavior: 'both' })).status).toBe(400)
+  })
+
+  it('may be asked of a customer who is there only where Stripe may keep what it learns', async () => {
+    const customer = await paidCustomer()
+    const known = { ...order(), customer_creation: undefined, customer }
+    const taxed = { ...known, automatic_tax: { enabled: true } }
+    await expect(stripe.checkout.sessions.create(taxed)).rejects.toMatchObject({
+      code: 'customer_tax_location_invalid',
+    })
+    const business = { ...known, tax_id_collection: { enabled: true } }
+    await expect(stripe.checkout.sessions.create(business)).rejects.toMatchObject({
+      param: 'customer_update[name]',
+    })
+    await stripe.checkout.sessions.create({
+      ...taxed,
+      ...business,
+      customer_update: { address: 'auto', name: 'auto' },
+    })
   })
 })
 
@@ -219,21 +354,90 @@ describe('taking back', () => {
     expect(await latestCharge(intent)).toMatchObject({ amount_refunded: 0, refunded: false })
     await control(`payments/${intent}/refund`)
     await standIn.idle()
-    expect(receiver.types()).toEqual(expect.arrayContaining(['refund.failed', 'refund.updated']))
+    const told = ['refund.failed', 'refund.updated', 'charge.refund.updated']
+    expect(receiver.types()).toEqual(expect.arrayContaining(told))
   })
 
-  it('disputes, and wins or loses', async () => {
+  it('keeps a refund under way, which the charge counts at once or when it succeeds', async () => {
     const intent = await paid()
-    expect((await post(`payments/${intent}/dispute`, { amount: 501 })).status).toBe(409)
+    await control(`payments/${intent}/refund`, { amount: 200, status: 'pending' })
+    expect(await latestCharge(intent)).toMatchObject({ amount_refunded: 200 })
+    await control(`payments/${intent}/refund-cancel`)
+    expect(await latestCharge(intent)).toMatchObject({ amount_refunded: 0 })
+    await control(`payments/${intent}/refund`, { status: 'requires_action' })
+    expect(await latestCharge(intent)).toMatchObject({ amount_refunded: 0, refunded: false })
+    await control(`payments/${intent}/refund-succeed`)
+    expect(await latestCharge(intent)).toMatchObject({ amount_refunded: 500, refunded: true })
+    const { data } = await stripe.refunds.list({ payment_intent: intent })
+    expect(data.map(({ status }) => status)).toEqual(['succeeded', 'canceled'])
+    expect((await post(`payments/${intent}/refund-cancel`)).status).toBe(409)
+    expect((await post(`payments/${intent}/refund`, { status: 'failed' })).status).toBe(409)
+  })
+
+  it('says a refund or a dispute in another currency, whose charge stays in its own', async () => {
+    const intent = await paid()
+    await control(`payments/${intent}/refund`, { amount: 200, currency: 'eur' })
+    expect((await stripe.refunds.list({ payment_intent: intent })).data).toMatchObject([
+      { amount: 400, currency: 'eur' },
+    ])
+    expect(await latestCharge(intent)).toMatchObject({ amount_refunded: 200, currency: 'usd' })
+    await control(`payments/${intent}/refund-fail`)
+    expect(await latestCharge(intent)).toMatchObject({ amount_refunded: 0 })
+    await control(`payments/${intent}/dispute`, { amount: 471, currency: 'eur' })
+    expect((await stripe.disputes.list({ payment_intent: intent })).data).toMatchObject([
+      { amount: 471, currency: 'eur' },
+    ])
+  })
+
+  it.each([
+    [['close'], 'warning_closed', ['created', 'closed']],
+    [
+      ['review', 'escalate'],
+      'needs_response',
+      ['created', 'updated', 'updated', 'funds_withdrawn'],
+    ],
+  ])('inquires, and then: %j', async (actions, status, told) => {
+    const intent = await paid()
+    await control(`payments/${intent}/dispute`, { status: 'warning_needs_response' })
+    expect(await latestCharge(intent)).toMatchObject({ disputed: true })
+    for (const action of actions) await control(`payments/${intent}/${action}`)
+    expect((await stripe.disputes.list({ payment_intent: intent })).data).toMatchObject([
+      { status },
+    ])
+    await standIn.idle()
+    const heard = receiver.types().filter((type) => type.startsWith('charge.dispute.'))
+    expect(heard.sort()).toEqual(told.map((one) => `charge.dispute.${one}`).sort())
+  })
+
+  it('takes a lost dispute to appeal, and prevents one before it takes anything', async () => {
+    const intent = await paid()
+    const statuses = async () =>
+      (await stripe.disputes.list({ payment_intent: intent })).data.map(({ status }) => status)
+    await control(`payments/${intent}/dispute`, { amount: 100, status: 'prevented' })
+    await control(`payments/${intent}/dispute`)
+    await control(`payments/${intent}/review`)
+    expect(await statuses()).toEqual(['under_review', 'prevented'])
+    await control(`payments/${intent}/lose`)
+    await control(`payments/${intent}/appeal`)
+    expect(await statuses()).toEqual(['appeal_needs_response', 'prevented'])
+    await control(`payments/${intent}/review`)
+    expect(await statuses()).toEqual(['appeal_under_review', 'prevented'])
+    await control(`payments/${intent}/win`)
+    expect(await statuses()).toEqual(['won', 'prevented'])
+    expect((await post(`payments/${intent}/appeal`)).status).toBe(409)
+  })
+
+  it('disputes, and wins or loses, over any amount a bank may name', async () => {
+    const intent = await paid()
     await control(`payments/${intent}/dispute`, { amount: 100 })
     expect((await post(`payments/${intent}/dispute`)).status).toBe(409)
     expect((await post(`payments/${intent}/refund`)).status).toBe(409)
     await control(`payments/${intent}/win`)
-    await control(`payments/${intent}/dispute`)
+    await control(`payments/${intent}/dispute`, { amount: 512 })
     await control(`payments/${intent}/lose`)
     const disputes = await stripe.disputes.list({ payment_intent: intent })
     expect(disputes.data.map(({ amount, status }) => [amount, status])).toEqual([
-      [500, 'lost'],
+      [512, 'lost'],
       [100, 'won'],
     ])
     await standIn.idle()
@@ -313,10 +517,10 @@ describe('the API', () => {
   })
 
   it('refuses parameters it would otherwise ignore, and bad ones by name', async () => {
-    const taxed = { ...order(), automatic_tax: { enabled: true } }
-    await expect(stripe.checkout.sessions.create(taxed)).rejects.toMatchObject({
+    const named = { ...order(), name_collection: { business: { enabled: true } } }
+    await expect(stripe.checkout.sessions.create(named)).rejects.toMatchObject({
       code: 'parameter_unknown',
-      param: 'automatic_tax',
+      param: 'name_collection',
     })
     const script = { ...order(), success_url: 'javascript:alert(1)' }
     await expect(stripe.checkout.sessions.create(script)).rejects.toMatchObject({
@@ -344,18 +548,76 @@ describe('the API', () => {
 
     const types = ['checkout.session.completed', 'charge.refunded'] as const
     const recent = await stripe.events.list({ types: [...types], created: { gte: since } })
-    expect(recent.data.map(({ type }) => type)).toEqual([
+    expect(recent.data.map(({ type }) => type).sort()).toEqual([
       'charge.refunded',
       'checkout.session.completed',
     ])
-    const all: string[] = []
-    for await (const event of stripe.events.list({ types: [...types], limit: 1 })) {
-      all.push(event.type)
-    }
-    expect(all).toHaveLength(3)
+    const all: Stripe.Event[] = []
+    for await (const event of stripe.events.list({ types: [...types], limit: 1 })) all.push(event)
+    expect(new Set(all.map(({ id }) => id)).size).toBe(3)
+    expect(all.map(({ created }) => created)).toEqual([since, since, since - 60])
 
     const { data } = await stripe.checkout.sessions.list({ payment_intent: first })
     expect(data).toMatchObject([{ payment_intent: first }])
+  })
+})
+
+describe('trouble', () => {
+  const failing = (id: string, status: number | null) => control(`failing/${id}`, { status })
+
+  it('of one object is its own, whichever way it is read, until it is lifted', async () => {
+    const [one, other] = [await paid(), await paid()]
+    const { id: charge } = await latestCharge(one)
+    await failing(one, 402)
+    await failing(charge, 503)
+    await expect(stripe.paymentIntents.retrieve(one)).rejects.toMatchObject({ statusCode: 402 })
+    const listed = stripe.refunds.list({ charge })
+    await expect(listed).rejects.toMatchObject({ statusCode: 503, type: 'StripeAPIError' })
+    await failing(charge, 429)
+    await expect(stripe.charges.retrieve(charge)).rejects.toMatchObject({
+      type: 'StripeRateLimitError',
+    })
+    await latestCharge(other)
+    await failing(one, null)
+    await stripe.paymentIntents.retrieve(one)
+    expect((await post(`failing/${one}`, { status: 200 })).status).toBe(400)
+  })
+
+  it('of all is slowness: of two requests under one key at once, one is told to come again', async () => {
+    await control('latency', { ms: 40 })
+    const began = performance.now()
+    const create = () => stripe.checkout.sessions.create(order(), { idempotencyKey: 'p1/1' })
+    const [first, second] = await Promise.allSettled([create(), create()])
+    expect(performance.now() - began).toBeGreaterThanOrEqual(40)
+    const [done, refused] = first.status === 'fulfilled' ? [first, second] : [second, first]
+    expect(refused).toMatchObject({
+      reason: { statusCode: 409, code: 'idempotency_key_in_use', rawType: 'idempotency_error' },
+    })
+    const { id } = (done as PromiseFulfilledResult<Stripe.Checkout.Session>).value
+    expect((await create()).id).toBe(id)
+    expect((await post('latency', { ms: -1 })).status).toBe(400)
+  })
+})
+
+describe('a live account', () => {
+  it('is one that a live key opens: everything in it says so, and no test key opens it', async () => {
+    await standIn.stop()
+    await rm(join(folder, 'stripe.json'))
+    await start({ apiKey: 'sk_live_local' })
+    await expect(stripe.events.list()).rejects.toMatchObject({ statusCode: 401 })
+    stripe = client('sk_live_local')
+    const intent = await paid()
+    const { id } = (await stripe.checkout.sessions.list()).data[0]!
+    expect(id).toMatch(/^cs_live_/)
+    const session = await stripe.checkout.sessions.retrieve(id, {
+      expand: ['invoice', 'customer', 'payment_intent.latest_charge'],
+    })
+    await control(`payments/${intent}/dispute`)
+    const [dispute] = (await stripe.disputes.list()).data
+    const made = [session, session.invoice, session.customer, session.payment_intent, dispute]
+    for (const one of [...made, ...(await stripe.events.list()).data]) {
+      expect(one).toMatchObject({ livemode: true })
+    }
   })
 })
 
@@ -541,6 +803,11 @@ function client(key: string): Stripe {
 async function paid(): Promise<string> {
   const { id } = await stripe.checkout.sessions.create(order())
   return (await control(`checkout/${id}/pay`)).paymentIntent!
+}
+
+async function paidCustomer(): Promise<string> {
+  const { data } = await stripe.checkout.sessions.list({ payment_intent: await paid() })
+  return data[0]!.customer as string
 }
 
 async function latestCharge(intent: string): Promise<Stripe.Charge> {

@@ -82,11 +82,23 @@ describe('an event of ours', () => {
     await stripe.bank(paymentIntent, 'dispute')
     await stripe.bank(paymentIntent, 'lose')
     const events = await eventsOf(sale, paymentIntent)
-    expect(new Set(events.map(({ type }) => type)).size).toBe(8)
+    expect(new Set(events.map(({ type }) => type)).size).toBe(10)
     for (const event of events) {
       expect(eventTypes).toContain(event.type)
       expect(await following(event)).toBe('settled')
     }
+  })
+
+  it('of an older API version tells of a refund that failed by `charge.refund.updated` alone', async () => {
+    const sale = await order()
+    const { paymentIntent } = await stripe.buyer(sale.session, 'pay')
+    await stripe.bank(paymentIntent, 'refund')
+    await following(await newest())
+    expect(await topUpsOf(sale)).toBe(0)
+    await stripe.bank(paymentIntent, 'refund-fail')
+    const events = await eventsOf(sale, paymentIntent)
+    await following(events.find(({ type }) => type === 'charge.refund.updated')!)
+    expect(await topUpsOf(sale)).toBe(1_000_000)
   })
 
   it('may come doubled, late and in any order: where the money ended up is all that counts', async () => {
@@ -231,7 +243,7 @@ describe('an event that is not ours', () => {
         signal: 'webhook_mismatch',
         eventId: event.id,
         type: 'checkout.session.completed',
-        fact: 'amountBeforeTax',
+        fact: 'amountSubtotal',
         workspaceId: sale.workspaceId,
         purchaseId: sale.purchaseId,
       },

@@ -1,3 +1,4 @@
+import Stripe from 'stripe'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Purchase } from '../../shared/domain/purchase.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
@@ -288,6 +289,100 @@ describe('while Stripe is out', () => {
     await replacePurchase(store, { purchase, replacesVersion: 1 })
     await ordered(workspaceId)
     expect(await sessionsOf(workspaceId)).toMatchObject([{ amount_subtotal: 400 }])
+  })
+})
+
+describe('an order that Stripe does not take as it is asked', () => {
+  /** What was stored, changed as if it had been ordered, or configured, in another way. */
+  async function change(workspaceId: string, over: Partial<Purchase>): Promise<void> {
+    const [stored] = (await storedPurchases(workspaceId)) as unknown as [Purchase]
+    const purchase = { ...stored, ...over, version: stored.version + 1 }
+    await replacePurchase(store, { purchase, replacesVersion: stored.version })
+  }
+
+  it('under a key that a release changed the parameters of is asked for under the next', async () => {
+    const workspaceId = await workspace()
+    await stripe.outage('lost-response')
+    await expect(ordering(workspaceId)).rejects.toBeInstanceOf(Unavailable)
+    await stripe.outage('none')
+    await change(workspaceId, { checkout: { locale: 'de' } })
+    const { purchase } = await ordered(workspaceId)
+    expect(purchase).toMatchObject({ attempt: 2, status: 'open' })
+    // The session before it was told to nobody, and expires.
+    const [told] = await sessionsOf(workspaceId).then((all) => all.filter(({ locale }) => locale))
+    expect(told).toMatchObject({ id: purchase.sessionId, locale: 'de' })
+  })
+
+  it('is an outage that says what was wrong, and does not stay open', async () => {
+    const workspaceId = await workspace()
+    await stripe.outage('down')
+    await expect(ordering(workspaceId)).rejects.toBeInstanceOf(Unavailable)
+    await stripe.outage('none')
+    await change(workspaceId, { checkout: { submit_type: 'gift' } })
+    const error = await ordering(workspaceId).catch((error: unknown) => error)
+    expect(error).toBeInstanceOf(Unavailable)
+    expect(String((error as Error).cause)).toMatch(/Stripe answered 400 .* submit_type/)
+    expect(await storedPurchases(workspaceId)).toMatchObject([{ status: 'failed', attempt: 2 }])
+    await expect(ordering(workspaceId)).rejects.toBeInstanceOf(Unavailable)
+    expect(await sessionsOf(workspaceId)).toEqual([])
+  })
+
+  it('is taken under the same key once what was wrong has been mended', async () => {
+    const workspaceId = await workspace()
+    await stripe.outage('down')
+    await expect(ordering(workspaceId)).rejects.toBeInstanceOf(Unavailable)
+    await stripe.outage('none')
+    await change(workspaceId, { amount: 1 })
+    await expect(ordering(workspaceId)).rejects.toBeInstanceOf(Unavailable)
+    await change(workspaceId, { amount: 500 })
+    const { purchase } = await ordered(workspaceId)
+    expect(purchase).toMatchObject({ status: 'open', attempt: 2, sessionId: expect.any(String) })
+    expect(await sessionsOf(workspaceId)).toMatchObject([{ id: purchase.sessionId }])
+  })
+
+  it('because another request has its key just now is found where that one opened it', async () => {
+    const workspaceId = await workspace()
+    await stripe.control('latency', { ms: 50 })
+    const [one, other] = await Promise.all([ordered(workspaceId), ordered(workspaceId)])
+    expect(one.purchase).toMatchObject({ attempt: 1, status: 'open' })
+    expect(other.purchase).toEqual(one.purchase)
+    expect([one.replayed, other.replayed].sort()).toEqual([false, true])
+    expect(await sessionsOf(workspaceId)).toHaveLength(1)
+    // Where that one takes too long, it is busy, and the next call finds it.
+    await stripe.control('latency', { ms: 3_000 })
+    const [slow, tooEarly] = await Promise.all([
+      ordered(workspaceId, { key: 'order-2' }),
+      ordering(workspaceId, { key: 'order-2' }),
+    ])
+    await stripe.control('latency', { ms: 0 })
+    expect(slow.purchase).toMatchObject({ attempt: 1, status: 'open' })
+    expect(tooEarly).toEqual({ refused: 'busy' })
+    expect((await ordered(workspaceId, { key: 'order-2' })).purchase).toEqual(slow.purchase)
+  }, 20_000)
+
+  it('because our key is not good there says so, and stays as it was', async () => {
+    const workspaceId = await workspace()
+    const client = new Stripe('sk_test_other', {
+      protocol: 'http',
+      host: '127.0.0.1',
+      port: stripe.account.client.getApiField('port'),
+      maxNetworkRetries: 0,
+    })
+    const order = {
+      workspaceId,
+      key: 'order-1',
+      role: 'admin' as const,
+      by: 'a',
+      tokens: 1_000_000,
+    }
+    const refused = startPurchase(
+      store,
+      { ...stripe.account, client },
+      { ...order, returnUrl },
+      now,
+    )
+    await expect(refused).rejects.toMatchObject({ name: 'Unavailable', cause: { statusCode: 401 } })
+    expect(await storedPurchases(workspaceId)).toMatchObject([{ status: 'open', attempt: 1 }])
   })
 })
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { functions } from '../../infra/functions.ts'
 import { handleSecretsApi, stripeSecretName } from '../../local/secrets.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
-import { asFailure, openStripe, StripeFailure } from '../../shared/payments/stripe.ts'
+import { asUnavailable, failureOf, openStripe } from '../../shared/payments/stripe.ts'
 
 let secret: unknown
 let server: Server
@@ -105,23 +105,26 @@ describe('what Stripe answers in place of a result', () => {
     requestId: 'req_1',
   }
 
-  it('is kept by its codes, without its words', () => {
-    const failure = asFailure(Stripe.errors.StripeError.generate(refusal)) as StripeFailure
-    expect(failure).toBeInstanceOf(StripeFailure)
-    expect(failure.message).toBe(
-      'Stripe answered 400 invalid_request_error resource_missing customer req_1',
-    )
-    expect(inspect(failure, { depth: 9, showHidden: true })).not.toMatch(/example\.com|sk_live/)
-  })
-
-  it.each([409, 429, 500, 503])('is an outage where it is %i, without its words too', (status) => {
-    const error = asFailure(Stripe.errors.StripeError.generate({ ...refusal, statusCode: status }))
-    expect(error).toBeInstanceOf(Unavailable)
-    expect(inspect(error, { depth: 9 })).not.toMatch(/example\.com|sk_live/)
-  })
+  it.each([400, 401, 404, 409, 429, 500, 503])(
+    'is an outage, %i included, and kept by its codes without its words',
+    (statusCode) => {
+      const refused = Stripe.errors.StripeError.generate({ ...refusal, statusCode })
+      const error = asUnavailable(refused)
+      expect(error).toBeInstanceOf(Unavailable)
+      expect(failureOf(error)).toMatchObject({
+        code: 'resource_missing',
+        param: 'customer',
+        statusCode,
+      })
+      expect(String((error as Error).cause)).toBe(
+        `StripeFailure: Stripe answered ${statusCode} invalid_request_error resource_missing customer req_1`,
+      )
+      expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/example\.com|sk_live/)
+    },
+  )
 
   it('is left as it is where it is not Stripe’s', () => {
     const bug = new TypeError('a bug of ours')
-    expect(asFailure(bug)).toBe(bug)
+    expect(asUnavailable(bug)).toBe(bug)
   })
 })

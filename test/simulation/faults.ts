@@ -25,6 +25,8 @@ export const stripeFaults = [
   'stripe: 429',
   'stripe: 409',
   'stripe: 503',
+  /** Refused, though nothing is wrong with what was asked. */
+  'stripe: 402',
   /** Stripe remembers a 500 under the idempotency key, and repeats it. */
   'stripe: remembered 500',
   'crash before a call to Stripe',

@@ -22,7 +22,7 @@ export type Act =
   | { do: 'again'; earlier: number }
   | { do: 'reuse key'; earlier: number; tokens: number }
   | { do: 'buyer'; purchase: number; action: BuyerAction }
-  | { do: 'bank'; purchase: number; action: BankAction; tenths: number }
+  | { do: 'bank'; purchase: number; action: BankAction; tenths: number; kind?: BankKind }
   /** Stripe's session says something else than was ordered. */
   | { do: 'tamper'; purchase: number; fact: 'amount' | 'currency' | 'workspace' }
   | { do: 'forget customers' }
@@ -34,7 +34,20 @@ export type Act =
   | { do: 'wait for the month to end'; secondsBefore: number }
 
 export type BuyerAction = 'pay' | 'decline' | 'pay-later' | 'settle' | 'fail' | 'expire'
-export type BankAction = 'refund' | 'refund-fail' | 'dispute' | 'win' | 'lose'
+export type BankAction =
+  | 'refund'
+  | 'refund-fail'
+  | 'refund-succeed'
+  | 'refund-cancel'
+  | 'dispute'
+  | 'escalate'
+  | 'close'
+  | 'review'
+  | 'win'
+  | 'lose'
+  | 'appeal'
+/** What a new refund or dispute is like: `early` moves no money yet, and `other` may never do. */
+export type BankKind = 'plain' | 'foreign' | 'early' | 'other'
 
 export interface Step {
   act: Act
@@ -67,6 +80,7 @@ export const historyOf = (steps: number): fc.Arbitrary<History> =>
         { weight: 1, arbitrary: scene(disputedWhileHeld) },
         { weight: 1, arbitrary: scene(twoRefundedWhileHeld) },
         { weight: 1, arbitrary: scene(refundedBeforeTheReset) },
+        { weight: 1, arbitrary: scene(appealedDispute) },
       ),
       { minLength: steps, maxLength: steps },
     )
@@ -231,6 +245,23 @@ function refundedBeforeTheReset(at: number): Scene {
   ]
 }
 
+/** A bank asks, takes, decides, and is asked again, with somebody looking in between. */
+function appealedDispute(at: number): Scene {
+  return [
+    { act: { do: 'plan', at, plan: 'teams', quota: 10_000_000 } },
+    { act: { do: 'buy', at, steps: 1 } },
+    { act: { do: 'buyer', purchase: 0, action: 'pay' } },
+    { act: { do: 'bank', purchase: 0, action: 'dispute', tenths: 10, kind: 'early' } },
+    { act: { do: 'deliver', event: 0, again: false } },
+    { act: { do: 'bank', purchase: 0, action: 'escalate', tenths: 10 } },
+    { act: { do: 'bank', purchase: 0, action: 'lose', tenths: 10 } },
+    { act: { do: 'bank', purchase: 0, action: 'appeal', tenths: 10 } },
+    { act: { do: 'deliver', event: 0, again: false } },
+    { act: { do: 'bank', purchase: 0, action: 'win', tenths: 10 } },
+    { act: { do: 'deliver', event: 1, again: false } },
+  ]
+}
+
 const index = fc.nat({ max: 999 })
 /** Few workspaces, and mostly the same, so that operations meet. */
 const at = often([4, 0], [2, 1], [1, 2], [1, 3])
@@ -258,12 +289,21 @@ const buyer = often<BuyerAction>(
   [1, 'expire'],
 )
 const bank = often<BankAction>(
-  [5, 'refund'],
-  [2, 'refund-fail'],
-  [3, 'dispute'],
-  [2, 'win'],
-  [2, 'lose'],
+  [10, 'refund'],
+  [4, 'refund-fail'],
+  [1, 'refund-succeed'],
+  [1, 'refund-cancel'],
+  [7, 'dispute'],
+  [2, 'escalate'],
+  [1, 'close'],
+  [1, 'review'],
+  [4, 'win'],
+  [4, 'lose'],
+  [3, 'appeal'],
 )
+const bankKind = often<BankKind>([6, 'plain'], [1, 'foreign'], [1, 'early'], [1, 'other'])
+/** Parts of an order of which a dispute is: 9.6 are as good as all. */
+const bankTenths = fc.constantFrom(0, 1, 3, 5, 9, 9.6, 10, 15, 100)
 
 function act(): fc.Arbitrary<Act> {
   const some = <Kind extends Act['do']>(
@@ -294,7 +334,7 @@ function act(): fc.Arbitrary<Act> {
       some(7, 'again', { earlier: index }),
       some(3, 'reuse key', { earlier: index, tokens }),
       some(11, 'buyer', { purchase: index, action: buyer }),
-      some(9, 'bank', { purchase: index, action: bank, tenths }),
+      some(9, 'bank', { purchase: index, action: bank, tenths: bankTenths, kind: bankKind }),
       some(1, 'tamper', {
         purchase: index,
         fact: fc.constantFrom('amount', 'currency', 'workspace'),

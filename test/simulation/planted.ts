@@ -160,6 +160,55 @@ export const plantedBugs: PlantedBug[] = [
     instead: { mismatchOf: () => () => undefined },
   },
   {
+    name: 'a receipt, which Stripe words anew, decides whether a purchase stands',
+    instead: {
+      readFacts: (real) => async (account: Any, sessionId: string) => {
+        const expand = ['payment_intent.latest_charge']
+        const session = await account.client.checkout.sessions.retrieve(sessionId, { expand })
+        const receiptUrl = session.payment_intent?.latest_charge.receipt_url ?? undefined
+        return { ...(await real(account, sessionId)), receiptUrl }
+      },
+      standingOf: (real) => (purchase: Any, facts: Any) => ({
+        ...real(purchase, facts),
+        receiptUrl: facts.receiptUrl,
+      }),
+      stands: (real) => (purchase: Any, standing: Any) =>
+        real(purchase, standing) && purchase.receiptUrl === standing.receiptUrl,
+      settled: (real) => (purchase: Any, standing: Any, at: string) => ({
+        ...real(purchase, standing, at),
+        receiptUrl: standing.receiptUrl,
+      }),
+    },
+  },
+  {
+    name: 'a dispute in another currency is measured as if it were in the charge’s',
+    instead: { readFacts: sayingOfDisputes((one) => ({ ...one, currency: 'usd' })) },
+  },
+  {
+    name: 'an inquiry takes tokens',
+    instead: {
+      readFacts: sayingOfDisputes((one) => ({
+        ...one,
+        status: one.status.startsWith('warning_') ? 'needs_response' : one.status,
+      })),
+    },
+  },
+  {
+    name: 'an appeal counts as won until it is lost',
+    instead: {
+      readFacts: sayingOfDisputes((one) => ({
+        ...one,
+        status: one.status.startsWith('appeal_') ? 'won' : one.status,
+      })),
+    },
+  },
+  {
+    name: 'a dispute of nearly all is of a part',
+    instead: {
+      readFacts: sayingOfDisputes((one) => ({ ...one, amount: Math.floor(one.amount * 0.94) })),
+    },
+  },
+  {
     name: 'tokens and purchase are written one after the other',
     instead: {
       transact:
@@ -388,6 +437,18 @@ export const plantedBugs: PlantedBug[] = [
     },
   },
 ]
+
+/** Facts as if Stripe had said something else of each dispute. */
+function sayingOfDisputes(say: (dispute: Any) => Any) {
+  return (real: Any) => (account: Any, sessionId: string) => {
+    const list = (page: Any) => ({
+      autoPagingToArray: async (all: Any) =>
+        (await account.client.disputes.list(page).autoPagingToArray(all)).map(say),
+    })
+    const client = Object.create(account.client, { disputes: { value: { list } } })
+    return real({ ...account, client }, sessionId)
+  }
+}
 
 function putOf({ Put }: { Put?: Any }): Any {
   return Put

@@ -1,5 +1,5 @@
 import Stripe from 'stripe'
-import { createStripeApi, type OutageMode } from '../../local/stripe/api.ts'
+import { createStripeApi, noTrouble, type OutageMode } from '../../local/stripe/api.ts'
 import { KeptAnswers } from '../../local/stripe/kept-answers.ts'
 import { Account } from '../../local/stripe/state.ts'
 import type { StripeAccount } from '../../shared/payments/stripe.ts'
@@ -19,12 +19,12 @@ export function openSimulatedStripe(
   onEvent: (event: Stripe.Event) => void,
 ): { account: Account; ours: StripeAccount } {
   const account = new Account({ now, publicUrl: 'http://localhost', onEvent })
-  let outage: OutageMode = 'none'
+  const trouble = noTrouble()
   const api = createStripeApi({
     account,
     answers: new KeptAnswers(() => account.now()),
     apiKey,
-    outage: () => outage,
+    trouble,
     save: async () => undefined,
     log: (line) => {
       throw new Error(line)
@@ -32,7 +32,7 @@ export function openSimulatedStripe(
   })
 
   const ask: Ask = async (request, mode = 'none') => {
-    outage = mode
+    trouble.outage = mode
     try {
       return await new Promise<Answer>((resolve) => {
         let head: Pick<Answer, 'status' | 'headers'>
@@ -45,7 +45,7 @@ export function openSimulatedStripe(
         api.emit('request', incoming(request), response)
       })
     } finally {
-      outage = 'none'
+      trouble.outage = 'none'
     }
   }
 
@@ -96,6 +96,8 @@ async function withFaults(
       return refused(429, 'rate_limit_error')
     case 'stripe: 409':
       return refused(409, 'idempotency_error')
+    case 'stripe: 402':
+      return refused(402, 'invalid_request_error')
     case 'stripe: 503':
       return refused(503, 'api_error')
     case 'stripe: remembered 500':

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type Stripe from 'stripe'
 import type { Account } from '../../local/stripe/state.ts'
 import type { Purchase } from '../../shared/domain/purchase.ts'
 import type { Workspace } from '../../shared/domain/workspace.ts'
@@ -13,8 +14,16 @@ interface FollowedOrder extends Order {
   sessionId?: string
   /** Stripe's session contradicts the order, so nothing may ever be given for it. */
   tampered: boolean
-  said: { at: number; refunded: number; disputed: number; paid: boolean }[]
+  said: ({ at: number } & Said)[]
   amount: number
+}
+
+/** Amounts in cents: `listed` are the refunds that Stripe lists and that have not failed. */
+interface Said {
+  paid: boolean
+  refunded: number
+  listed: number
+  disputed: number
 }
 
 interface Version {
@@ -83,16 +92,20 @@ export class Witness {
   }
 
   /** Undefined as long as there is no checkout. */
-  stripeSays({ sessionId }: FollowedOrder) {
+  stripeSays({ sessionId, amount }: FollowedOrder): Said | undefined {
     const session = this.#stripe.checkouts.get(sessionId ?? '')?.session
     if (!session) return undefined
     const intent = String(session.payment_intent)
-    const refunds = this.#stripe.refundsOf(intent).filter(({ status }) => status === 'succeeded')
-    const disputes = this.#stripe.disputesOf(intent).filter(({ status }) => status !== 'won')
+    const refunds = this.#stripe.refundsOf(intent)
+    const counted = refunds.filter(({ status }) => status === 'succeeded' || status === 'pending')
+    const alive = refunds.filter(({ status }) => status !== 'failed' && status !== 'canceled')
+    const foreign = alive.some(({ currency }) => currency !== 'usd')
     return {
       paid: session.payment_status === 'paid',
-      refunded: refunds.reduce((sum, { amount }) => sum + amount, 0),
-      disputed: disputes.reduce((sum, { amount }) => sum + amount, 0),
+      // In another currency the stand-in says twice the figure.
+      refunded: sum(counted.map((one) => (one.currency === 'usd' ? one.amount : one.amount / 2))),
+      listed: foreign ? Number.POSITIVE_INFINITY : sum(alive.map((one) => one.amount)),
+      disputed: disputedOf(this.#stripe.disputesOf(intent), amount),
     }
   }
 
@@ -568,16 +581,32 @@ export class Witness {
   }
 }
 
-/** Where Stripe's words put an order; lists are read apart, so any two of them may have been seen together. */
-function standings(order: FollowedOrder, said: Omit<FollowedOrder['said'][number], 'at'>[]) {
+/** By the statuses that Stripe names: in another currency, or of 95 % and more, it is all of the order. */
+function disputedOf(disputes: Stripe.Dispute[], amount: number): number {
+  const taking = disputes.filter(({ status }) =>
+    /^(needs_response|under_review|lost|appeal_(needs_response|under_review))$/.test(status),
+  )
+  const whole = taking.some((one) => one.currency !== 'usd' || one.amount / amount >= 0.95)
+  return whole ? amount : Math.min(amount, sum(taking.map((one) => one.amount)))
+}
+
+function sum(numbers: number[]): number {
+  return numbers.reduce((total, one) => total + one, 0)
+}
+
+/** Where Stripe's words put an order; what it says is read apart, so any of it may have been seen together. */
+function standings(order: FollowedOrder, said: Said[]) {
   if (!said.some(({ paid }) => paid)) return []
-  return said.flatMap(({ refunded }) =>
-    said.map(({ disputed }) => {
-      const kept = BigInt(Math.max(0, order.amount - refunded - disputed))
-      const tokens = Number((BigInt(order.tokens) * kept) / BigInt(order.amount))
-      const status = disputed > 0 ? 'disputed' : refunded > 0 ? 'refunded' : 'paid'
-      return { status, reversed: order.tokens - tokens }
-    }),
+  return said.flatMap((charge) =>
+    said.flatMap(({ listed }) =>
+      said.map(({ disputed }) => {
+        const refunded = Math.min(charge.refunded, listed)
+        const kept = BigInt(Math.max(0, order.amount - refunded - disputed))
+        const tokens = Number((BigInt(order.tokens) * kept) / BigInt(order.amount))
+        const status = disputed > 0 ? 'disputed' : refunded > 0 ? 'refunded' : 'paid'
+        return { status, reversed: order.tokens - tokens }
+      }),
+    ),
   )
 }
 

@@ -99,6 +99,21 @@ const eventsListedMs = 29 * 86_400_000
 /** Longer than any hold that a clock three days ahead has opened. */
 const allHoldsMs = 4 * 86_400_000
 
+const bankKinds = {
+  refund: {
+    plain: {},
+    foreign: { currency: 'eur' },
+    early: { status: 'requires_action' },
+    other: { status: 'pending' },
+  },
+  dispute: {
+    plain: {},
+    foreign: { currency: 'eur' },
+    early: { status: 'warning_needs_response' },
+    other: { status: 'prevented' },
+  },
+}
+
 class World {
   readonly #tables: WireOptions['tables']
   readonly #tally: Tally
@@ -353,7 +368,8 @@ class World {
     }
     if (act.do === 'bank') {
       const amount = act.tenths > 10 ? undefined : Math.ceil((order.amount * act.tenths) / 10) || 1
-      account.payment(String(session.payment_intent), act.action, amount)
+      const as = bankKinds[act.action === 'dispute' ? 'dispute' : 'refund'][act.kind ?? 'plain']
+      account.payment(String(session.payment_intent), act.action, { amount, ...as })
       return
     }
     if (session.status !== 'open') return
