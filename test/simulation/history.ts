@@ -70,7 +70,7 @@ export const historyOf = (steps: number): fc.Arbitrary<History> =>
   fc
     .array(
       fc.oneof(
-        { weight: 160, arbitrary: step().map((one) => [one]) },
+        { weight: 300, arbitrary: step().map((one) => [one]) },
         { weight: 1, arbitrary: scene(overtakenDrain) },
         { weight: 1, arbitrary: scene(overtakenExpiry) },
         { weight: 1, arbitrary: scene(overtakenPayment) },
