@@ -1,18 +1,8 @@
 import type Stripe from 'stripe'
 import { grouped } from '../domain/grouped.ts'
 import type { PaymentFacts, Purchase } from '../domain/purchase.ts'
+import type { CheckoutOptions } from './checkout-options.ts'
 import { answeredByStripe, failureOf, type StripeAccount, unlessMissing } from './stripe.ts'
-
-/** What a deployment may choose of a checkout, in Stripe's own words. A purchase keeps what was chosen then. */
-export type CheckoutOptions = Pick<
-  Stripe.Checkout.SessionCreateParams,
-  | 'automatic_tax'
-  | 'tax_id_collection'
-  | 'allow_promotion_codes'
-  | 'invoice_creation'
-  | 'locale'
-  | 'custom_text'
->
 
 export type CheckoutOutcome =
   | { sessionId: string; checkoutUrl: string }
