@@ -262,7 +262,10 @@ export class Witness {
         return
       }
       case 'reconcile':
-        rule(answer.failed === 0, () => 'reconciling failed for a purchase')
+        rule(
+          answer.failed === 0 || call.faults.met > 0 || call.overlapped,
+          () => 'reconciling failed for a purchase',
+        )
         return
       case 'sweep':
         rule(answer.failed === 0 || call.faults.met > 0 || call.overlapped, () => 'a sweep failed')
@@ -311,6 +314,7 @@ export class Witness {
     rule(own === undefined || own === owner, () => `${by.ask.kind} of ${own} wrote in ${owner}`)
     if (owner === '#stripe') {
       rule(by.ask.kind === 'reconcile', () => `${by.ask.kind} moved the cursor`)
+      for (const { before, after } of items) movesForward(before, after)
       return
     }
     const workspace = items.find(({ isWorkspace }) => isWorkspace)
@@ -482,7 +486,7 @@ export class Witness {
     const changes = Object.keys({ ...before, ...after }).filter(
       (name) => !isDeepStrictEqual(before[name], after[name]),
     )
-    if (changes.every((name) => name === 'checkedAt')) return
+    if (changes.every((name) => ['checkedAt', 'seenUpTo', 'seenEvent'].includes(name))) return
     rule(before.version + 1 === after.version, () => `${order.id} skipped a version`)
     for (const name of ['tokens', 'amount', 'currency', 'workspaceId', 'by']) {
       rule(!changes.includes(name), () => `${order.id}: ${name} changed`)
@@ -532,6 +536,15 @@ function standings(order: FollowedOrder, said: Omit<FollowedOrder['said'][number
       const status = disputed > 0 ? 'disputed' : refunded > 0 ? 'refunded' : 'paid'
       return { status, reversed: order.tokens - tokens }
     }),
+  )
+}
+
+/** Where reconciling has got to only ever moves forward. */
+function movesForward(before: Plain | undefined, after: Plain | undefined): void {
+  if (after?.entryId !== 'cursor') return
+  rule(
+    !before || before.reconciledUntil <= after.reconciledUntil,
+    () => 'the cursor of reconciling went back',
   )
 }
 

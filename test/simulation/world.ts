@@ -10,12 +10,14 @@ import { followEvent } from '../../shared/operations/follow-event.ts'
 import { getPurchase } from '../../shared/operations/get-purchase.ts'
 import { grantTokens } from '../../shared/operations/grant-tokens.ts'
 import { openHold } from '../../shared/operations/open-hold.ts'
-import { reconcile } from '../../shared/operations/reconcile.ts'
+import { type Reconciled, reconcile } from '../../shared/operations/reconcile.ts'
 import { resetWorkspaces } from '../../shared/operations/reset-workspaces.ts'
 import { startPurchase } from '../../shared/operations/start-purchase.ts'
 import { verifyEvent } from '../../shared/payments/events.ts'
+import { leaseMs, readEventsCursor } from '../../shared/store/events-cursor.ts'
 import { readForDisplay } from '../../shared/store/holds.ts'
-import { readEventsCursor, readPurchase, writeEventsCursor } from '../../shared/store/ledger.ts'
+import { readPurchase } from '../../shared/store/ledger.ts'
+import { pageOfDue } from '../../shared/store/retries.ts'
 import { auditWorkspace } from './books.ts'
 import type { Ask, Call } from './call.ts'
 import { chanceFrom } from './chance.ts'
@@ -105,6 +107,8 @@ class World {
   #calls = 0
   #turns = 0
   #keys = 0
+  /** What the last reconciling came to. */
+  #reconciled: Reconciled | undefined
   readonly #asked: Ask[] = []
   readonly #unanswered: Ask[] = []
   readonly #holds: { workspaceId: string; holdId: string; tokens: number }[] = []
@@ -436,7 +440,11 @@ class World {
         return followEvent(store, ours, event!, now)
       }
       case 'reconcile':
-        return reconcile(store, ours, now)
+        this.#reconciled = undefined
+        return reconcile(store, ours, now).then((reconciled) => {
+          this.#reconciled = reconciled
+          return reconciled
+        })
       case 'sweep':
         return this.#sweep(ask, call.faults)
     }
@@ -536,21 +544,19 @@ class World {
     this.#check()
   }
 
-  /** The schedule of reconciling up to now. Runs between which Stripe has no event are skipped. */
+  /**
+   * Reconciles up to now, and then as often as anything waits on the list. One that crashed may still have the
+   * turn; it loses it in a while.
+   */
   async #reconcileAll(): Promise<void> {
-    const now = Math.floor(this.#time / 1_000)
-    for (;;) {
+    for (let runs = 1; ; runs++) {
+      rule(runs <= 12, () => 'reconciling comes to no end')
       await this.#finish({ kind: 'reconcile' })
-      const cursor = (await readEventsCursor(this.#store))!
-      if (cursor >= now) return
-      const next = Math.min(
-        now,
-        ...this.#stripe.account.events
-          .values()
-          .map(({ created }) => created)
-          .filter((created) => created > cursor),
-      )
-      if (next - cursor > 3_600) await writeEventsCursor(this.#store, next - 1_800)
+      const [next] = (await pageOfDue(this.#store, '9999', 1)).retries
+      const { ended } = this.#reconciled!
+      if (ended === 'caught_up' && !next) return
+      const free = ended === 'elsewhere' ? this.#time + leaseMs : this.#time
+      this.#time = Math.max(free, next ? Date.parse(next.nextAt) : 0)
     }
   }
 }

@@ -5,6 +5,8 @@ import type { StripeAccount } from '../../shared/payments/stripe.ts'
 
 export interface TestStripe {
   account: StripeAccount
+  /** The same account, reached by another client. */
+  accountBy(httpClient: StripeHttpClient): StripeAccount
   /** What a buyer does at the checkout page. */
   buyer(session: string, action: CheckoutAction): Promise<Touched>
   /** What happens to a payment afterwards, of `amount` cents or of all that is left. */
@@ -14,6 +16,8 @@ export interface TestStripe {
   events(): Promise<Stripe.Event[]>
   stop(): Promise<void>
 }
+
+export type StripeHttpClient = ReturnType<typeof Stripe.createNodeHttpClient>
 
 interface Touched {
   session: string
@@ -45,15 +49,23 @@ export async function openTestStripe(now: () => Date): Promise<TestStripe> {
   await control('webhooks', { mode: 'drop' })
 
   const { hostname, port } = new URL(standIn.apiBase)
-  const client = new Stripe(apiKey, {
-    protocol: 'http',
-    host: hostname,
-    port,
-    telemetry: false,
-    maxNetworkRetries: 0,
+  const accountBy = (httpClient: StripeHttpClient): StripeAccount => ({
+    client: new Stripe(apiKey, {
+      protocol: 'http',
+      host: hostname,
+      port,
+      telemetry: false,
+      maxNetworkRetries: 0,
+      httpClient,
+    }),
+    livemode: false,
+    webhookSecrets: [webhookSecret],
   })
+  const account = accountBy(Stripe.createNodeHttpClient())
+  const { client } = account
   return {
-    account: { client, livemode: false, webhookSecrets: [webhookSecret] },
+    account,
+    accountBy,
     buyer: async (session, action) => (await control(`checkout/${session}/${action}`)) as Touched,
     bank: async (intent, action, amount) =>
       (await control(`payments/${intent}/${action}`, { amount })) as Touched,
