@@ -314,7 +314,10 @@ export class Witness {
     rule(own === undefined || own === owner, () => `${by.ask.kind} of ${own} wrote in ${owner}`)
     if (owner === '#stripe') {
       rule(by.ask.kind === 'reconcile', () => `${by.ask.kind} moved the cursor`)
-      for (const { before, after } of items) movesForward(before, after)
+      for (const { before, after } of items) {
+        movesForward(before, after)
+        if (!after) this.#takenOffTheList(before!, by)
+      }
       return
     }
     const workspace = items.find(({ isWorkspace }) => isWorkspace)
@@ -351,6 +354,14 @@ export class Witness {
     }
     this.#standsAs(owner!, workspace.after!)
     for (const call of this.underWay) this.#seeRefusals(call)
+  }
+
+  #takenOffTheList({ purchase }: Plain, by: Call): void {
+    const order = this.orders.get(purchase?.purchaseId)
+    rule(
+      !order?.sessionId || order.sessionId !== by.refusedObject,
+      () => `${order!.id} was taken off the list, and Stripe had said nothing of it`,
+    )
   }
 
   /** Carries out by the rules what was asked, and holds the entry to it. */

@@ -259,7 +259,14 @@ class World {
       }
       case 'reconcile':
         // The schedule says what time it is, late though it may come.
-        return this.#begin({ kind: 'reconcile' }, { ...step, skewSeconds: -60 * act.minutesLate })
+        return this.#begin(
+          { kind: 'reconcile' },
+          {
+            ...step,
+            skewSeconds: -60 * act.minutesLate,
+            refusedObject: this.#orderToRefuse(step.luck),
+          },
+        )
       case 'sweep': {
         if (act.monthsLate > 0) count(this.#tally, 'sweep: late')
         const date = new Date(this.#time)
@@ -281,6 +288,20 @@ class World {
     const cursor = (await readEventsCursor(this.#store))!
     if (time - cursor * 1_000 > eventsListedMs) await this.#reconcileAll()
     this.#time = Math.max(this.#time, time)
+  }
+
+  /**
+   * The checkout of a recent order, every other time; more often, of one that waits on the list. What is refused
+   * must hold nobody else up, nor be forgotten.
+   */
+  #orderToRefuse(luck: number): string | undefined {
+    const withCheckout = [...this.#witness.orders.values()].filter(({ sessionId }) => sessionId)
+    const list = this.#engine
+      .partition(this.#tables.ledgerTable, '#stripe')
+      .map((item) => JSON.stringify(item))
+    const waiting = withCheckout.filter(({ id }) => list.some((entry) => entry.includes(id)))
+    if (waiting.length > 0) return luck % 4 === 1 ? undefined : chosen(waiting, luck)?.sessionId
+    return luck % 2 === 1 ? undefined : chosen(withCheckout.slice(-3), luck)?.sessionId
   }
 
   #key(): string {
@@ -336,7 +357,13 @@ class World {
 
   async #begin(
     ask: Ask,
-    { luck, faultRate, skewSeconds, slow = false }: Omit<Step, 'act' | 'turns'>,
+    {
+      luck,
+      faultRate,
+      skewSeconds,
+      slow = false,
+      refusedObject,
+    }: Omit<Step, 'act' | 'turns'> & { refusedObject?: string },
   ): Promise<void> {
     const now = this.#time + skewSeconds * 1_000
     if (skewSeconds !== 0 && ask.kind !== 'reconcile') {
@@ -349,6 +376,7 @@ class World {
       scheduler: this.#scheduler,
       faults: new Faults(luck, faultRate, this.#tally),
       pace: slow ? slowPace : 1,
+      refusedObject,
       crashed: false,
       since: 0,
       overlapped: false,
