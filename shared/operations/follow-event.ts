@@ -1,4 +1,5 @@
 import type Stripe from 'stripe'
+import type { Purchase } from '../domain/purchase.ts'
 import { Unavailable } from '../domain/refusal.ts'
 import { type Poke, pokeOf } from '../payments/events.ts'
 import type { StripeAccount } from '../payments/stripe.ts'
@@ -34,17 +35,21 @@ export async function followEvent(
   const poke = await pokeOf(account, event)
   const { id: eventId, type, created } = event
   const upTo = created - stripeClocksDifferSeconds
-  return followPoke(store, account, poke, { upTo, eventId, type }, now)
+  const outcome = await followPoke(store, account, poke, { upTo, eventId, type }, now)
+  return outcome === 'pending' ? 'settled' : outcome
 }
 
-/** The same once it is known which purchase to look at. */
+/**
+ * The same once it is known which purchase to look at. `pending`: it stands as Stripe says, but for tokens that
+ * are yet to be taken back.
+ */
 export async function followPoke(
   store: Store,
   account: StripeAccount,
   poke: Poke,
   { upTo, eventId, type }: Cause,
   now: Date,
-): Promise<Followed> {
+): Promise<Followed | 'pending'> {
   if ('ignored' in poke) {
     if (poke.ignored === 'type') return 'ignored'
     if (poke.ignored === 'not_ours') {
@@ -63,12 +68,16 @@ export async function followPoke(
   if ('purchase' in settled) {
     // An order whose checkout we have not stored is looked at without asking Stripe.
     if (settled.purchase.sessionId) await noteLook(store, poke, { upTo, eventId })
-    return 'settled'
+    return isPending(settled.purchase) ? 'pending' : 'settled'
   }
   if (settled.refused === 'busy') throw new Unavailable('dynamodb', 'the purchase is too busy')
   // What it names is nothing of ours, and may be anything; the event's id finds it at Stripe.
   signal('webhook_unknown', { eventId, type })
   return 'unknown'
+}
+
+function isPending({ pending = 0 }: Purchase & { pending?: number }): boolean {
+  return pending > 0
 }
 
 /** The note spares another look; where it cannot be made, the look is taken again. */

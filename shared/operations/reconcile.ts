@@ -233,7 +233,10 @@ async function followLook(
   let listed: RetrySubject | undefined = 'paymentIntent' in subject ? subject : undefined
   const look = async () => {
     const poke = await pokeFor(run.account, subject)
-    if ('ignored' in poke) return follow(run, poke, { eventId, type })
+    if ('ignored' in poke) {
+      await follow(run, poke, { eventId, type })
+      return
+    }
     listed = { purchase: poke }
     const key = `${poke.workspaceId}/${poke.purchaseId}`
     // Its own events and a refund's lead to one purchase: either look sees what both are about. One that
@@ -292,9 +295,9 @@ async function follow(
   { store, account, now, nowSeconds }: Run,
   poke: Poke,
   cause: { eventId?: string; type?: string },
-): Promise<void> {
+) {
   const upTo = nowSeconds - clocksDifferSeconds
-  await followPoke(store, account, poke, { ...cause, upTo }, now)
+  return followPoke(store, account, poke, { ...cause, upTo }, now)
 }
 
 /** Tries what is due on the list, the longest due first. */
@@ -316,12 +319,16 @@ async function tryAgain(run: Run): Promise<void> {
 async function tryOnce(run: Run, retry: Retry, outage: OutageWatch): Promise<void> {
   const { store, account, now, report } = run
   report.retried++
+  const again = async () => {
+    const subject = 'purchase' in retry ? retry.purchase : retry
+    return follow(run, await pokeFor(account, subject), {})
+  }
   try {
-    await patiently(async () => {
-      const subject = 'purchase' in retry ? retry.purchase : retry
-      await follow(run, await pokeFor(account, subject), {})
-    })
+    const outcome = await patiently(again)
     outage.worked()
+    // What holds keep back is there as soon as they end: nothing failed, so it need not wait ever longer.
+    if (outcome === 'pending') await postponeRetry(store, retry, isoAfter(now, firstRetryAfterMs))
+    else await removeRetry(store, retry)
   } catch (error) {
     report.failed++
     outage.failed(error)
@@ -330,9 +337,7 @@ async function tryOnce(run: Run, retry: Retry, outage: OutageWatch): Promise<voi
     await postponeRetry(store, retry, isoAfter(now, retryAfterMs(ageMs, tries + 1)))
     const name = ageMs < overdueAfterMs ? 'reconcile_failed' : 'purchase_overdue'
     signal(name, { ...named(retry), since, tries: tries + 1, cause: String(error) })
-    return
   }
-  await removeRetry(store, retry)
 }
 
 /** 15, 30, 60 minutes … up to six hours, and in the end a day. */
@@ -379,11 +384,21 @@ class OutageWatch {
   }
 }
 
-/** No answer, or one that refuses our key: the next purchase would most likely fare the same. */
+/**
+ * No answer, or one that refuses our key: the next purchase would most likely fare the same. Any other refusal
+ * of Stripe's is about the object it was asked for.
+ */
 function concernsEverything(error: unknown): boolean {
-  const refusesKey =
-    error instanceof StripeFailure && (error.statusCode === 401 || error.statusCode === 403)
-  return error instanceof Unavailable || refusesKey
+  const { statusCode = 500 } = refusalOf(error) ?? {}
+  if (statusCode === 401 || statusCode === 403) return true
+  return error instanceof Unavailable && (statusCode >= 500 || statusCode === 429)
+}
+
+/** What Stripe answered, where it did. */
+function refusalOf(error: unknown): StripeFailure | undefined {
+  if (error instanceof StripeFailure) return error
+  const { cause } = error as Error
+  return cause instanceof StripeFailure ? cause : undefined
 }
 
 /** Waits and asks again where Stripe says that it is asked too much. */
@@ -399,8 +414,7 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
 }
 
 function isRateLimit(error: unknown): boolean {
-  if (!(error instanceof Unavailable)) return false
-  return error.cause instanceof StripeFailure && error.cause.statusCode === 429
+  return refusalOf(error)?.statusCode === 429
 }
 
 function isoOf(seconds: number): string {

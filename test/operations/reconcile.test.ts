@@ -1,4 +1,4 @@
-import { DeleteCommand, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb'
+import { DeleteCommand, GetCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Unavailable } from '../../shared/domain/refusal.ts'
 import { followEvent } from '../../shared/operations/follow-event.ts'
@@ -311,6 +311,7 @@ describe('a purchase that cannot be settled', () => {
     ['a fault of its own object', () => answering(500)],
     ['no answer for it', () => broken],
     ['a refusal', () => answering(404, 'invalid_request_error', 'something_new')],
+    ['a key that may not look', () => answering(403, 'permission_error')],
   ])('by %s is settled when it can be, long after its event is out of reach', async (_, step) => {
     await reconciling()
     const sale = await paid()
@@ -408,6 +409,33 @@ describe('a purchase that cannot be settled', () => {
     expect(await list()).toEqual([])
   })
 
+  it('stays on the list, and is looked at every 15 minutes, while tokens are yet to be taken back', async () => {
+    const { workspaceId, purchaseId } = await paid()
+    await reconciling()
+    const Key = { workspaceId, entryId: `purchase#${purchaseId}` }
+    const pending = (value: number) =>
+      store.client.send(
+        new UpdateCommand({
+          TableName: store.ledgerTable,
+          Key,
+          UpdateExpression: 'SET pending = :pending',
+          ExpressionAttributeValues: { ':pending': value },
+        }),
+      )
+    await pending(5)
+    const at = now.toISOString()
+    await store.client.send(new PutCommand(retryPut(store, { workspaceId, purchaseId }, at, at)))
+    for (let tries = 1; tries <= 3; tries++) {
+      expect(await reconciling()).toMatchObject({ retried: 1, failed: 0 })
+      pass(15 * minutes)
+      expect(await list()).toMatchObject([{ tries, nextAt: now.toISOString() }])
+    }
+    await pending(0)
+    await reconciling()
+    expect(await list()).toEqual([])
+    expect(signals.heard()).toEqual([])
+  })
+
   it('stays on the list where it is put there anew while it is tried', async () => {
     const sale = await paid()
     const { workspaceId, purchaseId } = sale
@@ -461,6 +489,19 @@ describe('an outage that begins in the middle', () => {
     for (const sale of sales) expect(await topUpsOf(sale)).toBe(1_000_000)
     expect(await list()).toEqual([])
   }, 60_000)
+})
+
+describe('many purchases in a row that Stripe refuses one by one', () => {
+  it('are no outage: all go on the list, and the run goes on', async () => {
+    const poisons: Sale[] = []
+    for (let n = 0; n < 15; n++) poisons.push(await paid())
+    pass(minutes)
+    const sale = await paid()
+    for (const { session } of poisons) line.on(session, answering(400, 'invalid_request_error'))
+    expect(await reconciling()).toMatchObject({ failed: 15, ended: 'caught_up' })
+    expect(await topUpsOf(sale)).toBe(1_000_000)
+    expect(await list()).toHaveLength(15)
+  })
 })
 
 describe('a backlog', () => {
