@@ -14,10 +14,10 @@ import { listenForSignals } from '../support/signals.ts'
 import { openTestStore } from '../support/store.ts'
 import { openTestStripe, type TestStripe } from '../support/stripe.ts'
 import {
-  after,
   answering,
   broken,
   listingNothing,
+  preceded,
   type StripeWire,
   throughStripeWire,
 } from '../support/stripe-wire.ts'
@@ -200,7 +200,7 @@ describe('its place', () => {
     const dies = new Promise<never>(() => undefined)
     line.on(
       '/v1/events',
-      after(async () => {
+      preceded(async () => {
         // The first finds too many; then come its first half, page by page, and the second.
         if ((await readEventsCursor(store))! > seconds(noon + hours)) {
           listings++
@@ -271,7 +271,7 @@ describe('its place', () => {
     const sale = await paid()
     line.on(
       '/v1/events',
-      after(() => takeTurn(store, noon + 6 * minutes)),
+      preceded(() => takeTurn(store, noon + 6 * minutes)),
     )
     expect(await reconciling()).toMatchObject({ ended: 'elsewhere' })
     line.clear()
@@ -454,7 +454,7 @@ describe('a purchase that cannot be settled', () => {
     await put(noon - hours)
     line.on(
       sale.session,
-      after(() => put(noon)),
+      preceded(() => put(noon)),
     )
     expect(await reconciling()).toMatchObject({ retried: 1 })
     expect(await list()).toMatchObject([{ since: new Date(noon).toISOString(), tries: 0 }])

@@ -23,10 +23,10 @@ export const broken: StripeStep = async () => {
 }
 
 /** Something else happens first. */
-export const after =
-  (first: () => Promise<unknown>): StripeStep =>
+export const preceded =
+  (by: () => Promise<unknown>): StripeStep =>
   async (forward) => {
-    await first()
+    await by()
     return forward()
   }
 
