@@ -19,17 +19,24 @@ export function pacedHttpClient(
   inner: HttpClient = Stripe.createNodeHttpClient(),
 ): HttpClient {
   const intervalMs = 1_000 / perSecond
-  let nextAt = 0
+  let notBefore = 0
+  let queue = Promise.resolve()
+  // One after the other. One that comes late gains the next ones half an interval, and never makes a burst.
+  const turn = () => {
+    queue = queue.then(async () => {
+      const waitMs = notBefore - performance.now()
+      if (waitMs > 0) await sleep(Math.ceil(waitMs))
+      notBefore = Math.max(notBefore, performance.now() - intervalMs / 2) + intervalMs
+    })
+    return queue
+  }
   return {
     getClientName: () => inner.getClientName(),
     async makeRequest(...request) {
-      const now = performance.now()
-      const at = Math.max(now, nextAt)
-      nextAt = at + intervalMs
-      if (at > now) await sleep(at - now)
+      await turn()
       const response = await inner.makeRequest(...request)
       if (response.getStatusCode() === 429) {
-        nextAt = Math.max(nextAt, performance.now() + pauseMs)
+        notBefore = Math.max(notBefore, performance.now() + pauseMs)
       }
       return response
     },

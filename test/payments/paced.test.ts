@@ -9,8 +9,7 @@ describe('a paced client', () => {
     const { sentAt, client } = clientThat(async () => 200)
     await Promise.all(Array.from({ length: 60 }, () => client.events.list()))
     expect(sentAt).toHaveLength(60)
-    // A timer may come late and the next ones on time, on a machine that is busy with other things.
-    expect(mostWithin(1_000, sentAt)).toBeLessThanOrEqual(46)
+    expect(mostWithin(1_000, sentAt)).toBeLessThanOrEqual(41)
     expect(sentAt.at(-1)! - sentAt[0]!).toBeGreaterThanOrEqual((59 / 40) * 1_000 - 2)
   })
 
@@ -19,7 +18,7 @@ describe('a paced client', () => {
     await client.events.list({}, { maxNetworkRetries: 3 })
     await client.events.list().autoPagingToArray({ limit: 30 })
     expect(sentAt.length).toBeGreaterThan(20)
-    expect(mostWithin(1_000, sentAt)).toBeLessThanOrEqual(46)
+    expect(mostWithin(1_000, sentAt)).toBeLessThanOrEqual(41)
   })
 
   it('holds everything back for a second when Stripe says that it is too much', async () => {
