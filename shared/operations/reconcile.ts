@@ -183,7 +183,7 @@ async function readStretch(
     const { id, type, created } = event
     events.push({ id, type, created, subject: subjectOf(account, event) })
   }
-  return { events: events.reverse() }
+  return { events: events.reverse().sort((one, other) => one.created - other.created) }
 }
 
 async function followStretch(run: Run, events: Seen[], to: number): Promise<void> {

@@ -10,7 +10,8 @@ describe('a paced client', () => {
     await Promise.all(Array.from({ length: 60 }, () => client.events.list()))
     expect(sentAt).toHaveLength(60)
     expect(mostWithin(1_000, sentAt)).toBeLessThanOrEqual(41)
-    expect(sentAt.at(-1)! - sentAt[0]!).toBeGreaterThanOrEqual((59 / 40) * 1_000 - 2)
+    // The first and the last may each be late by half an interval.
+    expect(sentAt.at(-1)! - sentAt[0]!).toBeGreaterThanOrEqual((59 / 40) * 1_000 - 25)
   })
 
   it('counts the further pages of a list and what is sent again', async () => {
