@@ -4,19 +4,21 @@ import { measureBundle } from './bundle.ts'
 import { measureClient } from './client.ts'
 import { measureCosts } from './costs.ts'
 import { measureLatency } from './latency.ts'
+import { measureReconcile } from './reconcile.ts'
 import { measureSweep } from './sweep.ts'
 
 /**
  * What the service costs, measured on the bundles that would be deployed against DynamoDB Local. Prints
  * Markdown; `docs/performance.md` keeps one run of it. Times are only ever compared within one run.
  *
- * Arguments name the parts to run (`bundle costs latency sweep client alternatives`); without any, all of them run.
+ * Arguments name the parts to run (`bundle costs latency sweep reconcile client alternatives`); without any, all of them run.
  */
 const parts = {
   bundle: measureBundle,
   costs: measureCosts,
   latency: measureLatency,
   sweep: measureSweep,
+  reconcile: measureReconcile,
   client: measureClient,
   alternatives: measureAlternatives,
 }

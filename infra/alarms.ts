@@ -58,7 +58,15 @@ const signalAlarms: Record<SignalName, { atLeast: number; description: string }>
   },
   reconcile_failed: {
     atLeast: 1,
-    description: 'Reconciliation could not settle a purchase that Stripe has an event for.',
+    description: 'Reconciliation could not settle a purchase now, and will try it again.',
+  },
+  purchase_overdue: {
+    atLeast: 1,
+    description: 'A purchase could not be settled for 72 hours. It is tried once a day.',
+  },
+  events_missed: {
+    atLeast: 1,
+    description: 'Reconciliation is further behind than the 30 days that Stripe lists events.',
   },
   // A caller who is told to come back mostly does. A handful in five minutes is an outage.
   unavailable: {

@@ -17,6 +17,7 @@ const stack = new Stack(app, text('stackName') ?? 'TokenTopUp', {
   description: 'Meters AI tokens per workspace and sells top-ups through Stripe',
 })
 const site = siteOptions(text('siteClientId'))
+const stripeSecretName = text('stripeSecretName') ?? 'token-top-up/stripe'
 const service = new TokenTopUp(stack, 'Service', {
   issuer: needed('issuer', 'https://your-tenant.example.com/', text),
   audience: needed('audience', 'token-top-up', list),
@@ -38,11 +39,7 @@ const service = new TokenTopUp(stack, 'Service', {
     ? (list('allowedOrigins') ?? [])
     : needed('allowedOrigins', 'https://app.example.com', list),
   returnUrl: text('returnUrl'),
-  stripeSecret: Secret.fromSecretNameV2(
-    stack,
-    'StripeSecret',
-    text('stripeSecretName') ?? 'token-top-up/stripe',
-  ),
+  stripeSecret: Secret.fromSecretNameV2(stack, 'StripeSecret', stripeSecretName),
   stripeApiBase: text('stripeApiBase'),
   checkout: json('checkout'),
   alarmTopic: alarmTopic(text('alarmEmail')),
@@ -51,7 +48,11 @@ const service = new TokenTopUp(stack, 'Service', {
 new CfnOutput(stack, 'ApiUrl', { value: service.apiUrl })
 new CfnOutput(stack, 'WebhookUrl', {
   value: `${service.apiUrl}/v1/stripe/webhook`,
-  description: 'Register this address in Stripe, then store its signing secret',
+  description: 'Where Stripe sends its events: npm run connect-stripe registers it',
+})
+new CfnOutput(stack, 'StripeSecretName', {
+  value: stripeSecretName,
+  description: 'Holds the Stripe key and the signing secrets of the webhooks',
 })
 if (service.site) {
   new CfnOutput(stack, 'SiteUrl', {

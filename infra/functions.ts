@@ -73,8 +73,12 @@ const onlyReads = {
   ledger: ['Query'],
 } satisfies FunctionSpec
 
-/** Settling also replaces the purchase, which the ledger's table holds, so it needs no other right there. */
-const settlesPurchases = { ...movesTokens, stripe: true } satisfies Partial<FunctionSpec>
+/** Settling also replaces the purchase, which the ledger's table holds, and notes on it when Stripe was asked. */
+const settlesPurchases = {
+  ...movesTokens,
+  ledger: [...movesTokens.ledger, 'UpdateItem'],
+  stripe: true,
+} satisfies Partial<FunctionSpec>
 
 const specs: Partial<Record<RoutedFunction, FunctionSpec>> &
   Record<ScheduledFunction, FunctionSpec> = {
@@ -95,9 +99,8 @@ const specs: Partial<Record<RoutedFunction, FunctionSpec>> &
   },
   'get-purchase': {
     ...answersRequests,
+    // An update also marks the purchase as just looked at, so that a page that polls asks Stripe seldom.
     ...settlesPurchases,
-    // The update marks the purchase as just looked at, so that a page that polls asks Stripe seldom.
-    ledger: [...movesTokens.ledger, 'UpdateItem'],
     claims: true,
     signals: [...answersRequests.signals, 'reversal_shortfall'],
   },
@@ -117,10 +120,20 @@ const specs: Partial<Record<RoutedFunction, FunctionSpec>> &
   },
   reconcile: {
     ...settlesPurchases,
+    // The list of what is to be tried again is read by when it is due.
+    ledgerByTime: ['Query'],
     // A run that could not start before the next one is due has nothing left to do.
     scheduled: { maxEventAgeMinutes: 15 },
-    timeoutSeconds: 10 * 60,
-    signals: ['webhook_mismatch', 'webhook_unknown', 'reversal_shortfall', 'reconcile_failed'],
+    // Until the next one begins, so that catching up never pauses; one that still runs then has the turn.
+    timeoutSeconds: 15 * 60,
+    signals: [
+      'webhook_mismatch',
+      'webhook_unknown',
+      'reversal_shortfall',
+      'reconcile_failed',
+      'purchase_overdue',
+      'events_missed',
+    ],
   },
   reset: {
     workspaces: ['Scan', 'GetItem', 'UpdateItem'],

@@ -15,8 +15,12 @@ export const signalNames = [
   'reversal_shortfall',
   /** The monthly sweep could not roll one workspace over. It rolls over by itself at its next movement. */
   'reset_item_failed',
-  /** Reconciliation met a bug on one purchase and went on; it is tried again for an hour, and then no more. */
+  /** Reconciliation could not settle a purchase now. It is on the list, and tried again until it can. */
   'reconcile_failed',
+  /** A purchase has been on the list for 72 hours. It is tried once a day from now on. */
+  'purchase_overdue',
+  /** Reconciliation is further behind than Stripe lists events: some of them it can never see. */
+  'events_missed',
   /** A request was answered 503 because DynamoDB or Stripe did not answer, or one workspace is too busy. */
   'unavailable',
   /** A bug: a request was answered 500. */

@@ -44,6 +44,13 @@ export interface Purchase {
   updatedAt: string
   /** When Stripe was last asked on behalf of somebody watching. */
   checkedAt?: string
+  /**
+   * Stripe was asked, or the purchase put on the list of those to be asked about, after everything Stripe dates
+   * up to here; epoch seconds, by Stripe's clock.
+   */
+  seenUpTo?: number
+  /** And after Stripe had made this event. */
+  seenEvent?: string
 }
 
 export interface PurchaseRef {

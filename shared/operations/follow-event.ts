@@ -1,12 +1,25 @@
 import type Stripe from 'stripe'
+import type { Purchase } from '../domain/purchase.ts'
 import { Unavailable } from '../domain/refusal.ts'
-import { pokeOf } from '../payments/events.ts'
+import { type Poke, pokeOf } from '../payments/events.ts'
 import type { StripeAccount } from '../payments/stripe.ts'
 import { signal } from '../signals.ts'
 import type { Store } from '../store/dynamodb.ts'
-import { settlePurchase } from './settle-purchase.ts'
+import { noteSeen } from '../store/ledger.ts'
+import { type PurchaseRef, settlePurchase } from './settle-purchase.ts'
 
 export type Followed = 'settled' | 'ignored' | 'unknown' | 'mismatch'
+
+/** Why a purchase is looked at: an event, as Stripe dates it, or a look that failed before. */
+export interface Cause {
+  /** Everything that Stripe dates up to here had happened before this look; epoch seconds. */
+  upTo: number
+  eventId?: string
+  type?: string
+}
+
+/** Stripe's servers date events by clocks of their own; what one of them dates this much earlier had happened. */
+const stripeClocksDifferSeconds = 60
 
 /**
  * Settles the purchase a verified Stripe event is about. An event that is not ours, names no purchase of
@@ -19,8 +32,24 @@ export async function followEvent(
   event: Stripe.Event,
   now: Date,
 ): Promise<Followed> {
-  const { id: eventId, type } = event
   const poke = await pokeOf(account, event)
+  const { id: eventId, type, created } = event
+  const upTo = created - stripeClocksDifferSeconds
+  const outcome = await followPoke(store, account, poke, { upTo, eventId, type }, now)
+  return outcome === 'pending' ? 'settled' : outcome
+}
+
+/**
+ * The same once it is known which purchase to look at. `pending`: it stands as Stripe says, but for tokens that
+ * are yet to be taken back.
+ */
+export async function followPoke(
+  store: Store,
+  account: StripeAccount,
+  poke: Poke,
+  { upTo, eventId, type }: Cause,
+  now: Date,
+): Promise<Followed | 'pending'> {
   if ('ignored' in poke) {
     if (poke.ignored === 'type') return 'ignored'
     if (poke.ignored === 'not_ours') {
@@ -36,9 +65,30 @@ export async function followEvent(
     signal('webhook_mismatch', { eventId, type, fact: settled.mismatch, ...poke })
     return 'mismatch'
   }
-  if ('purchase' in settled) return 'settled'
+  if ('purchase' in settled) {
+    // An order whose checkout we have not stored is looked at without asking Stripe.
+    if (settled.purchase.sessionId) await noteLook(store, poke, { upTo, eventId })
+    return isPending(settled.purchase) ? 'pending' : 'settled'
+  }
   if (settled.refused === 'busy') throw new Unavailable('dynamodb', 'the purchase is too busy')
   // What it names is nothing of ours, and may be anything; the event's id finds it at Stripe.
   signal('webhook_unknown', { eventId, type })
   return 'unknown'
+}
+
+function isPending({ pending = 0 }: Purchase & { pending?: number }): boolean {
+  return pending > 0
+}
+
+/** The note spares another look; where it cannot be made, the look is taken again. */
+async function noteLook(
+  store: Store,
+  purchase: PurchaseRef,
+  asked: Parameters<typeof noteSeen>[2],
+): Promise<void> {
+  try {
+    await noteSeen(store, purchase, asked)
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error
+  }
 }

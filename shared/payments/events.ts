@@ -67,17 +67,41 @@ function isFromTheFuture(signature: string, now: Date): boolean {
 
 /** Which purchase an event is about. Refunds and disputes are led back through their payment intent. */
 export async function pokeOf(account: StripeAccount, event: Stripe.Event): Promise<Poke> {
+  const subject = subjectOf(account, event)
+  return 'paymentIntent' in subject ? pokeOfPayment(account, subject.paymentIntent) : subject
+}
+
+/** What the event itself says it is about: a purchase, or a payment that has to be asked for its purchase. */
+export function subjectOf(
+  account: StripeAccount,
+  event: Stripe.Event,
+): Poke | { paymentIntent: string } {
   if (!eventTypes.includes(event.type as (typeof eventTypes)[number])) return { ignored: 'type' }
   if (event.livemode !== account.livemode) return { ignored: 'livemode' }
   const object = event.data.object as EventObject
-  const metadata =
-    object.object === 'checkout.session'
-      ? object.metadata
-      : await intentMetadata(account, object.payment_intent)
+  if (object.object === 'checkout.session') return namedIn(object.metadata)
+  const paymentIntent = idOf(object.payment_intent)
+  return paymentIntent ? { paymentIntent } : { ignored: 'not_ours' }
+}
+
+/** Which purchase a payment is for. */
+export async function pokeOfPayment(
+  { client }: StripeAccount,
+  paymentIntent: string,
+): Promise<Poke> {
+  const intent = await unlessMissing(client.paymentIntents.retrieve(paymentIntent))
+  return intent ? namedIn(intent.metadata) : { ignored: 'not_ours' }
+}
+
+function namedIn(metadata: Stripe.Metadata | null): Poke {
   const { workspaceId, purchaseId } = metadata ?? {}
   return isWorkspaceId(workspaceId) && isPurchaseId(purchaseId)
     ? { workspaceId, purchaseId }
     : { ignored: 'not_ours' }
+}
+
+function idOf(reference: string | { id: string } | null): string | undefined {
+  return typeof reference === 'string' ? reference : reference?.id
 }
 
 /** Whether it may be an id of ours: metadata of what others sell under this name may be anything. */
@@ -107,13 +131,4 @@ export async function* eventsBetween(
   } catch (error) {
     throw asUnavailable(error)
   }
-}
-
-async function intentMetadata(
-  { client }: StripeAccount,
-  reference: string | Stripe.PaymentIntent | null,
-): Promise<Stripe.Metadata | undefined> {
-  if (!reference) return undefined
-  const id = typeof reference === 'string' ? reference : reference.id
-  return (await unlessMissing(client.paymentIntents.retrieve(id)))?.metadata
 }

@@ -2,6 +2,7 @@ import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-sec
 import Stripe from 'stripe'
 import type { StripeConfig } from '../config.ts'
 import { Unavailable } from '../domain/refusal.ts'
+import { pacedHttpClient, requestsPerSecond } from './paced.ts'
 
 /** Our account at Stripe: a client with its key, and the secrets its webhooks are signed with. */
 export interface StripeAccount {
@@ -16,9 +17,13 @@ const secretAgeMaxMs = 5 * 60_000
 
 /**
  * Reads the account's keys from Secrets Manager and keeps them fresh. Opening fails where the secret is
- * missing, empty or malformed, so a function that could not verify a webhook never starts.
+ * missing, empty or malformed, so a function that could not verify a webhook never starts. `paced` is for a
+ * job that has many calls to make and must leave room for others.
  */
-export async function openStripe(config: StripeConfig): Promise<() => Promise<StripeAccount>> {
+export async function openStripe(
+  config: StripeConfig,
+  pace?: 'paced',
+): Promise<() => Promise<StripeAccount>> {
   const secrets = new SecretsManagerClient({
     maxAttempts: 3,
     requestHandler: {
@@ -31,7 +36,7 @@ export async function openStripe(config: StripeConfig): Promise<() => Promise<St
     const { SecretString } = await secrets.send(
       new GetSecretValueCommand({ SecretId: config.secretId }),
     )
-    return accountOf(SecretString, config)
+    return accountOf(SecretString, config, pace)
   }
   let account = await load()
   let loadedAt = performance.now()
@@ -103,13 +108,19 @@ export async function unlessMissing<T>(request: Promise<T>): Promise<T | undefin
   }
 }
 
-function accountOf(secret: string | undefined, { apiBase, secretId }: StripeConfig): StripeAccount {
+function accountOf(
+  secret: string | undefined,
+  { apiBase, secretId }: StripeConfig,
+  pace?: 'paced',
+): StripeAccount {
   const { apiKey, webhookSecrets } = parse(secret, secretId)
+  const livemode = /^[rs]k_live_/.test(apiKey)
   const client = new Stripe(apiKey, {
     // A silent Stripe is given up well before the function that asked is, so that its caller hears 503.
     maxNetworkRetries: 1,
     timeout: 5_000,
     telemetry: false,
+    ...(pace && { httpClient: pacedHttpClient(requestsPerSecond[livemode ? 'live' : 'test']) }),
     ...(apiBase && {
       protocol: apiBase.protocol === 'http:' ? 'http' : 'https',
       host: apiBase.hostname,
@@ -117,7 +128,7 @@ function accountOf(secret: string | undefined, { apiBase, secretId }: StripeConf
       port: apiBase.port || (apiBase.protocol === 'http:' ? 80 : 443),
     }),
   })
-  return { client, livemode: /^[rs]k_live_/.test(apiKey), webhookSecrets }
+  return { client, livemode, webhookSecrets }
 }
 
 /** Says which part is wrong, and never what was in it. */

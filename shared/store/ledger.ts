@@ -11,6 +11,7 @@ import { schema } from './schema.ts'
 
 const notYetRecorded = 'attribute_not_exists(entryId)'
 const stillAtVersion = 'version = :version'
+const notSeenYet = 'attribute_not_exists(seenUpTo) AND attribute_exists(entryId)'
 
 /** The entry under this id as it is stored now (a consistent read), or undefined. */
 export async function readEntry(
@@ -125,6 +126,28 @@ export function claimCheck(
   )
 }
 
+/**
+ * Notes that a purchase has been seen to after everything Stripe dates up to `upTo` (epoch seconds, by Stripe's
+ * clock) and after its event `eventId`. An older note never replaces a newer one.
+ */
+export function noteSeen(
+  store: Store,
+  { workspaceId, purchaseId }: Pick<Purchase, 'workspaceId' | 'purchaseId'>,
+  { upTo, eventId }: { upTo: number; eventId?: string },
+): Promise<boolean> {
+  return applied(
+    store.client.send(
+      new UpdateCommand({
+        TableName: store.ledgerTable,
+        Key: { workspaceId, entryId: purchaseKey(purchaseId) },
+        UpdateExpression: `SET seenUpTo = :upTo${eventId ? ', seenEvent = :eventId' : ''}`,
+        ConditionExpression: `seenUpTo < :upTo OR ${notSeenYet}`,
+        ExpressionAttributeValues: { ':upTo': upTo, ...(eventId && { ':eventId': eventId }) },
+      }),
+    ),
+  )
+}
+
 /** The last `count` resets, newest first; each carries the usage per day of the month it closed. */
 export async function readResets(
   store: Store,
@@ -186,23 +209,6 @@ export async function listByTime(
   }
 }
 
-/** No workspace can have this id, so the cursor shares the table without ever meeting one. */
-const cursorKey = { workspaceId: '#stripe', entryId: 'cursor' }
-
-/** Up to when (epoch seconds) Stripe's events have been reconciled; undefined before the first time. */
-export async function readEventsCursor(store: Store): Promise<number | undefined> {
-  const item = await readItem(store, cursorKey.workspaceId, cursorKey.entryId)
-  return item?.reconciledUntil as number | undefined
-}
-
-export async function writeEventsCursor(store: Store, reconciledUntil: number): Promise<void> {
-  await answered(
-    store.client.send(
-      new PutCommand({ TableName: store.ledgerTable, Item: { ...cursorKey, reconciledUntil } }),
-    ),
-  )
-}
-
 async function readItem(
   store: Store,
   workspaceId: string,
@@ -241,7 +247,7 @@ function expiryOf(at: string, days: number): number {
  * Whether a conditioned write was applied; other failures are thrown. One that met a transaction on the same
  * item lost to it, and would most likely have failed its condition a moment later.
  */
-async function applied(write: Promise<unknown>): Promise<boolean> {
+export async function applied(write: Promise<unknown>): Promise<boolean> {
   try {
     await answered(write)
     return true

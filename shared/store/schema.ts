@@ -4,7 +4,10 @@ export const schema = {
   ledger: {
     partitionKey: 'workspaceId',
     sortKey: 'entryId',
-    /** Sparse: only items that carry `listedAt` are in it, which leaves out usage, holds and the cursor. */
+    /**
+     * Sparse: only items that carry `listedAt` are in it, which leaves out usage, holds and the cursor. What is to
+     * be tried again is listed by when it is due.
+     */
     byTimeIndex: { name: 'byTime', sortKey: 'listedAt' },
     /** Epoch seconds. Only usage entries (and, later, hold entries) carry it. */
     timeToLive: 'expiresAt',

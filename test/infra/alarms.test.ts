@@ -83,6 +83,8 @@ describe('an operator hears of', () => {
     'reversal_shortfall',
     'reset_item_failed',
     'reconcile_failed',
+    'purchase_overdue',
+    'events_missed',
     'internal_error',
     'webhook_5xx',
   ])('the very first %s', (name) => {

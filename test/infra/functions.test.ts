@@ -18,7 +18,7 @@ const writeMovement = [
 ]
 const returnExpiredHolds = ['Ledger: Query', 'Ledger: DeleteItem']
 const move = [...writeMovement, ...returnExpiredHolds]
-const settle = [...move, 'Stripe secret: GetSecretValue']
+const settle = [...move, 'Ledger: UpdateItem', 'Stripe secret: GetSecretValue']
 const reportFailure = ['FailedInvocations: SendMessage']
 
 /** Written out here a second time, on purpose: whoever widens a right has to say so twice. */
@@ -37,12 +37,12 @@ const rights: Record<FunctionName, string[]> = {
     'Ledger: PutItem',
     'Stripe secret: GetSecretValue',
   ],
-  'get-purchase': [...settle, 'Ledger: UpdateItem'],
+  'get-purchase': settle,
   activity: [...readWorkspace, 'Ledger: Query', 'Ledger by time: Query'],
   grant: move,
   'put-workspace': move,
   'stripe-webhook': settle,
-  reconcile: [...settle, ...reportFailure],
+  reconcile: [...settle, 'Ledger by time: Query', ...reportFailure],
   reset: [...writeMovement, 'Workspaces: Scan', 'itself: InvokeFunction', ...reportFailure],
 }
 

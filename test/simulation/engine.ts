@@ -82,6 +82,8 @@ export class Engine {
       case 'PutItem':
       case 'UpdateItem':
         return this.#writeOne(operation === 'PutItem' ? { Put: input } : { Update: input })
+      case 'DeleteItem':
+        return this.#writeOne({ Delete: input })
       case 'TransactWriteItems':
         return this.#transact(input)
       case 'Query':

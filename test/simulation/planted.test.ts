@@ -39,8 +39,12 @@ vi.mock('../../shared/payments/checkout.ts', async (original) =>
   planted.breakable(await original()),
 )
 vi.mock('../../shared/payments/events.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/store/events-cursor.ts', async (original) =>
+  planted.breakable(await original()),
+)
 vi.mock('../../shared/store/holds.ts', async (original) => planted.breakable(await original()))
 vi.mock('../../shared/store/ledger.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/store/retries.ts', async (original) => planted.breakable(await original()))
 vi.mock('../../shared/store/transact.ts', async (original) => planted.breakable(await original()))
 vi.mock('../../shared/store/workspaces.ts', async (original) => planted.breakable(await original()))
 

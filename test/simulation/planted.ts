@@ -237,6 +237,47 @@ export const plantedBugs: PlantedBug[] = [
     },
   },
   {
+    name: 'the cursor moves past what was not settled',
+    instead: { addRetry: () => async () => undefined },
+  },
+  {
+    name: 'one purchase that fails ends the run',
+    instead: {
+      addRetry:
+        () =>
+        async (...[, subject]: Any[]) => {
+          throw new Error(`${JSON.stringify(subject)} could not be settled`)
+        },
+    },
+  },
+  {
+    name: 'the retry list forgets what fails again',
+    instead: {
+      postponeRetry:
+        (_real, { removeRetry }) =>
+        (store: Any, retry: Any) =>
+          removeRetry(store, retry),
+    },
+  },
+  {
+    name: 'a look counts for what happened after it',
+    instead: {
+      noteSeen: (real) => (store: Any, purchase: Any, seen: Any) =>
+        real(store, purchase, { ...seen, upTo: seen.upTo + 86_400 }),
+    },
+  },
+  {
+    name: 'a late run sets the cursor back',
+    tamper: (operation, input) => {
+      if (operation !== 'UpdateItem' || !input.ConditionExpression?.includes('reconciledUntil')) {
+        return
+      }
+      input.ConditionExpression = 'leaseBy = :holder'
+      const reached = Number(input.ExpressionAttributeValues[':until'].N) - 7_200
+      input.ExpressionAttributeValues[':until'].N = String(reached)
+    },
+  },
+  {
     name: 'a smaller plan applies at once',
     instead: {
       changeWorkspace: (real) => (change: Any, moment: Any, seen: Any) => {

@@ -9,6 +9,8 @@ export interface Actor {
   faults: Faults
   /** How likely it is picked, beside 1 for most: a slow one is overtaken by whole others between two awaits. */
   pace: number
+  /** Stripe refuses to say anything of this one object. */
+  refusedObject?: string
   /** The process that ran it is gone: nothing of it goes on, and nobody hears an answer. */
   crashed: boolean
 }

@@ -81,6 +81,10 @@ async function withFaults(
   request: SentRequest,
   ask: Ask,
 ): Promise<Answer | typeof silence> {
+  if (actor.refusedObject && request.url.includes(actor.refusedObject)) {
+    actor.faults.happened('stripe: one object fails')
+    return refused(400, 'invalid_request_error')
+  }
   const fault = actor.faults.next(stripeFaults)
   if (!fault) return ask(request)
   actor.faults.happened(fault)

@@ -277,7 +277,10 @@ export class Witness {
         return
       }
       case 'reconcile':
-        rule(answer.failed === 0, () => 'reconciling failed for a purchase')
+        rule(
+          answer.failed === 0 || call.faults.met > 0 || call.overlapped,
+          () => 'reconciling failed for a purchase',
+        )
         return
       case 'sweep':
         rule(answer.failed === 0 || call.faults.met > 0 || call.overlapped, () => 'a sweep failed')
@@ -332,6 +335,10 @@ export class Witness {
     this.#retriesPut(retries, items)
     if (owner === '#stripe') {
       rule(by.ask.kind === 'reconcile', () => `${by.ask.kind} moved the cursor`)
+      for (const { before, after } of items) {
+        movesForward(before, after)
+        if (!after) this.#takenOffTheList(before!, by)
+      }
       return
     }
     const workspace = items.find(({ isWorkspace }) => isWorkspace)
@@ -394,6 +401,14 @@ export class Witness {
     const { by } = this.#recorded.get(`${workspaceId} ${entryId}`) ?? {}
     this.#recorded.delete(`${workspaceId} ${entryId}`)
     if (by) this.#recorded.delete(`${workspaceId} ${firstIdOf(by.ask)}`)
+  }
+
+  #takenOffTheList({ purchase }: Plain, by: Call): void {
+    const order = this.orders.get(purchase?.purchaseId)
+    rule(
+      !order?.sessionId || order.sessionId !== by.refusedObject,
+      () => `${order!.id} was taken off the list, and Stripe had said nothing of it`,
+    )
   }
 
   /** Carries out by the rules what was asked, and holds the entry to it. */
@@ -538,7 +553,7 @@ export class Witness {
     const changes = Object.keys({ ...before, ...after }).filter(
       (name) => !isDeepStrictEqual(before[name], after[name]),
     )
-    if (changes.every((name) => name === 'checkedAt')) return
+    if (changes.every((name) => ['checkedAt', 'seenUpTo', 'seenEvent'].includes(name))) return
     rule(before.version + 1 === after.version, () => `${order.id} skipped a version`)
     for (const name of ['tokens', 'amount', 'currency', 'workspaceId', 'by']) {
       rule(!changes.includes(name), () => `${order.id}: ${name} changed`)
@@ -610,6 +625,15 @@ function standings(order: FollowedOrder, said: Said[]) {
         return { status, reversed: order.tokens - tokens }
       }),
     ),
+  )
+}
+
+/** Where reconciling has got to only ever moves forward. */
+function movesForward(before: Plain | undefined, after: Plain | undefined): void {
+  if (after?.entryId !== 'cursor') return
+  rule(
+    !before || before.reconciledUntil <= after.reconciledUntil,
+    () => 'the cursor of reconciling went back',
   )
 }
 

@@ -10,13 +10,15 @@ import { followEvent } from '../../shared/operations/follow-event.ts'
 import { getPurchase } from '../../shared/operations/get-purchase.ts'
 import { grantTokens } from '../../shared/operations/grant-tokens.ts'
 import { openHold } from '../../shared/operations/open-hold.ts'
-import { reconcile } from '../../shared/operations/reconcile.ts'
+import { type Reconciled, reconcile } from '../../shared/operations/reconcile.ts'
 import { resetWorkspaces } from '../../shared/operations/reset-workspaces.ts'
 import { settlePurchase } from '../../shared/operations/settle-purchase.ts'
 import { startPurchase } from '../../shared/operations/start-purchase.ts'
 import { verifyEvent } from '../../shared/payments/events.ts'
+import { leaseMs, readEventsCursor } from '../../shared/store/events-cursor.ts'
 import { readForDisplay } from '../../shared/store/holds.ts'
-import { readEventsCursor, readPurchase, writeEventsCursor } from '../../shared/store/ledger.ts'
+import { readPurchase } from '../../shared/store/ledger.ts'
+import { pageOfDue } from '../../shared/store/retries.ts'
 import { schema } from '../../shared/store/schema.ts'
 import { auditWorkspace } from './books.ts'
 import type { Ask, Call } from './call.ts'
@@ -129,6 +131,8 @@ class World {
   /** How many keys each workspace has used: the same keys in all of them. */
   readonly #keys = new Map<string, number>()
   readonly #keepsAll: boolean
+  /** What the last reconciling came to. */
+  #reconciled: Reconciled | undefined
   readonly #asked: Ask[] = []
   readonly #unanswered: Ask[] = []
   readonly #holds: { workspaceId: string; holdId: string; tokens: number }[] = []
@@ -309,7 +313,14 @@ class World {
       }
       case 'reconcile':
         // The schedule says what time it is, late though it may come.
-        return this.#begin({ kind: 'reconcile' }, { ...step, skewSeconds: -60 * act.minutesLate })
+        return this.#begin(
+          { kind: 'reconcile' },
+          {
+            ...step,
+            skewSeconds: -60 * act.minutesLate,
+            refusedObject: this.#orderToRefuse(step.luck),
+          },
+        )
       case 'sweep': {
         if (act.monthsLate > 0) count(this.#tally, 'sweep: late')
         const date = new Date(this.#time)
@@ -332,6 +343,20 @@ class World {
     if (time - cursor * 1_000 > eventsListedMs) await this.#reconcileAll()
     this.#time = Math.max(this.#time, time)
     if (!this.#keepsAll && this.#scheduler.isIdle) this.#forgetOld()
+  }
+
+  /**
+   * The checkout of a recent order, every other time; more often, of one that waits on the list. What is refused
+   * must hold nobody else up, nor be forgotten.
+   */
+  #orderToRefuse(luck: number): string | undefined {
+    const withCheckout = [...this.#witness.orders.values()].filter(({ sessionId }) => sessionId)
+    const list = this.#engine
+      .partition(this.#tables.ledgerTable, '#stripe')
+      .map((item) => JSON.stringify(item))
+    const waiting = withCheckout.filter(({ id }) => list.some((entry) => entry.includes(id)))
+    if (waiting.length > 0) return luck % 4 === 1 ? undefined : chosen(waiting, luck)?.sessionId
+    return luck % 2 === 1 ? undefined : chosen(withCheckout.slice(-3), luck)?.sessionId
   }
 
   /** DynamoDB deletes what has expired when it gets to it. */
@@ -402,7 +427,13 @@ class World {
 
   async #begin(
     ask: Ask,
-    { luck, faultRate, skewSeconds, slow = false }: Omit<Step, 'act' | 'turns'>,
+    {
+      luck,
+      faultRate,
+      skewSeconds,
+      slow = false,
+      refusedObject,
+    }: Omit<Step, 'act' | 'turns'> & { refusedObject?: string },
   ): Promise<void> {
     const now = this.#time + skewSeconds * 1_000
     if (skewSeconds !== 0 && ask.kind !== 'reconcile') {
@@ -415,6 +446,7 @@ class World {
       scheduler: this.#scheduler,
       faults: new Faults(luck, faultRate, this.#tally),
       pace: slow ? slowPace : 1,
+      refusedObject,
       crashed: false,
       since: 0,
       overlapped: false,
@@ -508,7 +540,11 @@ class World {
         return followEvent(store, ours, event!, now)
       }
       case 'reconcile':
-        return reconcile(store, ours, now)
+        this.#reconciled = undefined
+        return reconcile(store, ours, now).then((reconciled) => {
+          this.#reconciled = reconciled
+          return reconciled
+        })
       case 'sweep':
         return this.#sweep(ask, call.faults)
     }
@@ -630,21 +666,19 @@ class World {
     this.#check()
   }
 
-  /** The schedule of reconciling up to now. Runs between which Stripe has no event are skipped. */
+  /**
+   * Reconciles up to now, and then as often as anything waits on the list. One that crashed may still have the
+   * turn; it loses it in a while.
+   */
   async #reconcileAll(): Promise<void> {
-    const now = Math.floor(this.#time / 1_000)
-    for (;;) {
+    for (let runs = 1; ; runs++) {
+      rule(runs <= 12, () => 'reconciling comes to no end')
       await this.#finish({ kind: 'reconcile' })
-      const cursor = (await readEventsCursor(this.#store))!
-      if (cursor >= now) return
-      const next = Math.min(
-        now,
-        ...this.#stripe.account.events
-          .values()
-          .map(({ created }) => created)
-          .filter((created) => created > cursor),
-      )
-      if (next - cursor > 3_600) await writeEventsCursor(this.#store, next - 1_800)
+      const [next] = (await pageOfDue(this.#store, '9999', 1)).retries
+      const { ended } = this.#reconciled!
+      if (ended === 'caught_up' && !next) return
+      const free = ended === 'elsewhere' ? this.#time + leaseMs : this.#time
+      this.#time = Math.max(free, next ? Date.parse(next.nextAt) : 0)
     }
   }
 }

@@ -8,7 +8,9 @@ import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { grantTokens } from '../../shared/operations/grant-tokens.ts'
 import { backoff, commit, rollOver } from '../../shared/store/commit.ts'
 import type { Store } from '../../shared/store/dynamodb.ts'
-import { createPurchase, readEntry, writeEventsCursor } from '../../shared/store/ledger.ts'
+import { takeTurn } from '../../shared/store/events-cursor.ts'
+import { createPurchase, readEntry } from '../../shared/store/ledger.ts'
+import { addRetry } from '../../shared/store/retries.ts'
 import { schema } from '../../shared/store/schema.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
 import { entriesOf, everythingIn, expectBooksToBalance } from '../support/books.ts'
@@ -533,7 +535,8 @@ describe('the shelves of the ledger', () => {
     await grantBeside(workspaceId, 5)
     await consumeBeside(workspaceId, { key: 'august' }, august)
     await createPurchase(beside, purchaseWith({ workspaceId }))
-    await writeEventsCursor(beside, 1)
+    await takeTurn(beside, 1)
+    await addRetry(beside, { paymentIntent: 'pi_1' }, '2026-07-01', '2026-07-02')
     const items = await everythingIn(beside)
     for (const item of items) {
       const expected =

@@ -6,6 +6,8 @@ import type { StripeAccount } from '../../shared/payments/stripe.ts'
 
 export interface TestStripe {
   account: StripeAccount
+  /** The same account, reached by another client. */
+  accountBy(httpClient: StripeHttpClient): StripeAccount
   /** What a buyer does at the checkout page. */
   buyer(session: string, action: CheckoutAction, promotionCode?: string): Promise<Touched>
   /** What happens to a payment afterwards, of an amount in cents or of all that is left. */
@@ -17,6 +19,8 @@ export interface TestStripe {
   events(): Promise<Stripe.Event[]>
   stop(): Promise<void>
 }
+
+export type StripeHttpClient = ReturnType<typeof Stripe.createNodeHttpClient>
 
 interface Touched {
   session: string
@@ -54,15 +58,23 @@ export async function openTestStripe(
   await control('webhooks', { mode: 'drop' })
 
   const { hostname, port } = new URL(standIn.apiBase)
-  const client = new Stripe(apiKey, {
-    protocol: 'http',
-    host: hostname,
-    port,
-    telemetry: false,
-    maxNetworkRetries: 0,
+  const accountBy = (httpClient: StripeHttpClient): StripeAccount => ({
+    client: new Stripe(apiKey, {
+      protocol: 'http',
+      host: hostname,
+      port,
+      telemetry: false,
+      maxNetworkRetries: 0,
+      httpClient,
+    }),
+    livemode,
+    webhookSecrets: [webhookSecret],
   })
+  const account = accountBy(Stripe.createNodeHttpClient())
+  const { client } = account
   return {
-    account: { client, livemode, webhookSecrets: [webhookSecret] },
+    account,
+    accountBy,
     control,
     buyer: async (session, action, promotionCode) =>
       (await control(`checkout/${session}/${action}`, { promotionCode })) as Touched,
