@@ -156,6 +156,8 @@ describe('a refund while tokens are held', () => {
       since: minutes(1).toISOString(),
       tries: 0,
       nextAt: minutes(16).toISOString(),
+      // The list is read by when something is due.
+      listedAt: minutes(16).toISOString(),
     })
   })
 

@@ -1,7 +1,10 @@
-import { DeleteCommand, GetCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
+import { DeleteCommand, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Unavailable } from '../../shared/domain/refusal.ts'
+import { closeHold } from '../../shared/operations/close-hold.ts'
+import { extendHold } from '../../shared/operations/extend-hold.ts'
 import { followEvent } from '../../shared/operations/follow-event.ts'
+import { openHold } from '../../shared/operations/open-hold.ts'
 import { reconcile } from '../../shared/operations/reconcile.ts'
 import type { Store } from '../../shared/store/dynamodb.ts'
 import { moveCursor, readEventsCursor, takeTurn } from '../../shared/store/events-cursor.ts'
@@ -410,29 +413,30 @@ describe('a purchase that cannot be settled', () => {
   })
 
   it('stays on the list, and is looked at every 15 minutes, while tokens are yet to be taken back', async () => {
-    const { workspaceId, purchaseId } = await paid()
+    const sale = await paid()
+    const { workspaceId, purchaseId } = sale
     await reconciling()
-    const Key = { workspaceId, entryId: `purchase#${purchaseId}` }
-    const pending = (value: number) =>
-      store.client.send(
-        new UpdateCommand({
-          TableName: store.ledgerTable,
-          Key,
-          UpdateExpression: 'SET pending = :pending',
-          ExpressionAttributeValues: { ':pending': value },
-        }),
-      )
-    await pending(5)
-    const at = now.toISOString()
-    await store.client.send(new PutCommand(retryPut(store, { workspaceId, purchaseId }, at, at)))
+    const hold = { workspaceId, holdId: 'all', key: 'h', tokens: 3_000_000, ttlSeconds: 900 }
+    const held = await openHold(store, hold, now)
+    if ('refused' in held) throw new Error(held.refused)
+    const { holdId } = held.hold
+    await stripe.bank(sale.paymentIntent!, 'refund')
+    await reconciling()
+    expect(await readPurchase(store, workspaceId, purchaseId)).toMatchObject({ pending: 1_000_000 })
     for (let tries = 1; tries <= 3; tries++) {
+      pass(14 * minutes)
+      const longer = { workspaceId, holdId, key: `longer-${tries}`, ttlSeconds: 900 }
+      expect(await extendHold(store, longer, now)).not.toHaveProperty('refused')
+      pass(minutes)
       expect(await reconciling()).toMatchObject({ retried: 1, failed: 0 })
-      pass(15 * minutes)
-      expect(await list()).toMatchObject([{ tries, nextAt: now.toISOString() }])
+      const nextAt = new Date(now.getTime() + 15 * minutes).toISOString()
+      expect(await list()).toMatchObject([{ tries, nextAt }])
     }
-    await pending(0)
+    await closeHold(store, { workspaceId, holdId, closing: { outcome: 'released' } }, now)
+    pass(15 * minutes)
     await reconciling()
     expect(await list()).toEqual([])
+    expect(await topUpsOf(sale)).toBe(0)
     expect(signals.heard()).toEqual([])
   })
 
