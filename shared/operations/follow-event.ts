@@ -80,12 +80,16 @@ function isPending({ pending = 0 }: Purchase & { pending?: number }): boolean {
   return pending > 0
 }
 
-/** The note spares another look; where it cannot be made, the look is taken again. */
+/**
+ * The note spares another look; where it cannot be made, the look is taken again. An event without a date is
+ * none that Stripe made, and is no reason to fail.
+ */
 async function noteLook(
   store: Store,
   purchase: PurchaseRef,
   asked: Parameters<typeof noteSeen>[2],
 ): Promise<void> {
+  if (!Number.isSafeInteger(asked.upTo)) return
   try {
     await noteSeen(store, purchase, asked)
   } catch (error) {

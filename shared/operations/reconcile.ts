@@ -335,9 +335,9 @@ async function tryOnce(run: Run, retry: Retry, outage: OutageWatch): Promise<voi
     const { since, tries } = retry
     const ageMs = now.getTime() - Date.parse(since)
     await postponeRetry(store, retry, isoAfter(now, retryAfterMs(ageMs, tries + 1)))
-    const told = { ...named(retry), since, tries: tries + 1, cause: String(error) }
-    if (ageMs < overdueAfterMs) signal('reconcile_failed', told)
-    else signal('purchase_overdue', told)
+    const about = { ...named(retry), since, tries: tries + 1, cause: String(error) }
+    if (ageMs < overdueAfterMs) signal('reconcile_failed', about)
+    else signal('purchase_overdue', about)
   }
 }
 

@@ -201,7 +201,14 @@ describe('bad input', () => {
       ['grants', 'reason', { tokens: 1, reason: '' }, text],
       ['grants', 'reason', { tokens: 1, reason: 'x'.repeat(501) }, text],
       ['grants', 'reference', { tokens: 1, reason: 'r', reference: 'line\nbreak' }, text],
-      ['put', 'plan', {}, /^must be one of starter, pro, teams, enterprise$/],
+      ['put', 'plan', { plan: null }, /^must be one of starter, pro, teams, enterprise$/],
+      ['put', 'quota', { quota: 5 }, /^must be left out: the quota of pro is set by/],
+      [
+        'put',
+        'stripeCustomerId',
+        { stripeCustomerId: 'acme' },
+        /^must be the id of a Stripe customer/,
+      ],
       ['put', 'plan', { plan: 'gold' }, /^must be one of starter, pro, teams, enterprise$/],
       ['put', 'plan', { plan: 'toString' }, /^must be one of starter, pro, teams, enterprise$/],
       [
