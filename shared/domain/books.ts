@@ -39,6 +39,7 @@ export function differencesIn(books: Books, usageFrom: Period = '0000-00'): Diff
     ...monthsOf(books).flatMap((month) => inMonth(month, month.period >= usageFrom)),
     ...inOpening(books),
     ...inHolds(books),
+    ...inOrders(books),
     ...inOwed(books),
     ...books.purchases.flatMap((purchase) => inPurchase(purchase, books.entries)),
     ...inOrphans(books),
@@ -181,6 +182,23 @@ function inOwed({ workspace, purchases }: Books): Difference[] {
 
 function purchaseEntryOf({ purchaseId }: Purchase): string {
   return `purchase#${purchaseId}`
+}
+
+/** Orders that wait are counted, so that they stay few; what keeps a workspace from buying is a purchase of its own. */
+function inOrders({ workspace, purchases }: Books): Difference[] {
+  const { openOrders = 0, blockedBy = {} } = workspace
+  const open = purchases.filter(({ status }) => status === 'open')
+  const blocking = purchases.filter(({ blocked }) => blocked).map(({ purchaseId }) => purchaseId)
+  const strange = Object.keys(blockedBy).filter((purchaseId) => !blocking.includes(purchaseId))
+  return [
+    ...equal(
+      'open orders',
+      openOrders,
+      open.length,
+      open.map(({ purchaseId }) => purchaseId),
+    ),
+    ...equal('purchases that block and know nothing of it', strange.length, 0, strange),
+  ]
 }
 
 /**

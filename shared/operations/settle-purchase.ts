@@ -1,4 +1,5 @@
-import { momentOf, settle } from '../domain/movement.ts'
+import type { PaymentEntry } from '../domain/entry.ts'
+import { type Movement, momentOf, settle } from '../domain/movement.ts'
 import {
   blockOf,
   isAbandoned,
@@ -97,12 +98,16 @@ async function hasReturned(
   now: Date,
 ): Promise<boolean> {
   if (purchase.pending === 0) return false
-  const { workspaceId, pending } = purchase
+  const { workspaceId } = purchase
   const workspace = await readUpToDate(store, { workspaceId, now })
   if (!workspace) return false
   const ahead = await pendingAhead(store, purchase, workspace)
   const movement = settle(purchase, standing, momentOf(now, workspace.period), workspace, ahead)
-  return !('refused' in movement) && movement.entry.pending !== pending
+  return takesPending(purchase, movement)
+}
+
+function takesPending({ pending }: Purchase, { entry }: Movement<PaymentEntry>): boolean {
+  return (entry.pending ?? 0) !== pending
 }
 
 /**
@@ -123,8 +128,13 @@ async function moveTokens(
     workspaceId,
     now,
     seen: workspace,
-    decide: async (moment, seen = workspace) =>
-      settle(purchase, standing, moment, seen, await pendingAhead(store, purchase, seen)),
+    decide: async (moment, seen = workspace) => {
+      const ahead = await pendingAhead(store, purchase, seen)
+      const movement = settle(purchase, standing, moment, seen, ahead)
+      // Another purchase may have taken meanwhile what had seemed to be there for this one.
+      const isNeeded = needsMovement(purchase, standing) || takesPending(purchase, movement)
+      return isNeeded ? movement : undefined
+    },
   })
   if ('refused' in outcome) {
     if (outcome.refused === 'busy') return { refused: 'busy' }

@@ -24,14 +24,17 @@ export interface Request<Entry extends Recordable, Code extends RefusalCode> {
   /**
    * Builds the movement for a moment, from the workspace where it has been seen. Called again whenever the
    * state turned out to be another than it was built for. It may read what no other write changes as long as
-   * the workspace is at the version seen.
+   * the workspace is at the version seen. Undefined where others have left nothing to do: that is as stale.
    */
   decide(moment: Moment, seen?: Workspace): Decided<Entry, Code> | Promise<Decided<Entry, Code>>
   /** What the caller has read already; without it the first attempt is made blind. */
   seen?: Workspace
 }
 
-type Decided<Entry extends Recordable, Code extends RefusalCode> = Movement<Entry> | Refusal<Code>
+type Decided<Entry extends Recordable, Code extends RefusalCode> =
+  | Movement<Entry>
+  | Refusal<Code>
+  | undefined
 
 export type Outcome<Entry extends Recordable, Code extends RefusalCode> =
   | { entry: Entry; replayed: boolean }
@@ -78,6 +81,7 @@ export async function commit<Entry extends Recordable, Code extends RefusalCode>
     }
 
     const movement = await decide(moment, seen)
+    if (!movement) return { stale: true }
     if (isRefusal(movement)) {
       const entry = wanted && (await readEntry(store, workspaceId, wanted.entryId))
       return entry ? alreadyRecorded(entry, wanted!) : movement

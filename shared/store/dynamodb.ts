@@ -1,4 +1,4 @@
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { DynamoDBClient, TransactionInProgressException } from '@aws-sdk/client-dynamodb'
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import type { TablesConfig } from '../config.ts'
 import { Unavailable } from '../domain/refusal.ts'
@@ -49,6 +49,12 @@ const throttles = new Set([
 
 export function isThrottle(error: unknown): boolean {
   return error instanceof Error && throttles.has(error.name)
+}
+
+/** Whether a transaction was not carried out because of others, and may be tried again a little later. */
+export function wasInTheWay(error: unknown): boolean {
+  const cause = error instanceof Error && isThrottle(error.cause) ? error.cause : error
+  return isThrottle(cause) || cause instanceof TransactionInProgressException
 }
 
 /**

@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { TransactionCanceledException } from '@aws-sdk/client-dynamodb'
 import { QueryCommand, TransactWriteCommand } from '@aws-sdk/lib-dynamodb'
 import { openOrdersAdded, type Purchase } from '../domain/purchase.ts'
 import { openOrdersMax } from '../domain/workspace.ts'
 import { backoff } from './commit.ts'
-import { answered, type Store } from './dynamodb.ts'
+import { answered, type Store, wasInTheWay } from './dynamodb.ts'
 import { purchaseCreated, purchasePut, replacePurchase } from './ledger.ts'
 import { schema } from './schema.ts'
 
@@ -94,12 +95,17 @@ type Writes = NonNullable<ConstructorParameters<typeof TransactWriteCommand>[0][
 async function together(store: Store, writes: Writes): Promise<'done' | 'busy' | string[]> {
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     try {
-      await answered(store.client.send(new TransactWriteCommand({ TransactItems: writes })))
+      await answered(
+        store.client.send(
+          new TransactWriteCommand({ TransactItems: writes, ClientRequestToken: randomUUID() }),
+        ),
+      )
       return 'done'
     } catch (error) {
-      if (!(error instanceof TransactionCanceledException)) throw error
-      const codes = (error.CancellationReasons ?? []).map(({ Code }) => Code ?? 'None')
-      if (codes.includes('ConditionalCheckFailed')) return codes
+      if (error instanceof TransactionCanceledException) {
+        const codes = (error.CancellationReasons ?? []).map(({ Code }) => Code ?? 'None')
+        if (codes.includes('ConditionalCheckFailed')) return codes
+      } else if (!wasInTheWay(error)) throw error
       await backoff(attempt)
     }
   }

@@ -1,15 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import {
-  type CancellationReason,
-  TransactionCanceledException,
-  TransactionInProgressException,
-} from '@aws-sdk/client-dynamodb'
+import { type CancellationReason, TransactionCanceledException } from '@aws-sdk/client-dynamodb'
 import { TransactWriteCommand, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
 import { unmarshall } from '@aws-sdk/util-dynamodb'
 import type { Recordable } from '../domain/entry.ts'
 import type { Also, Movement } from '../domain/movement.ts'
 import type { Workspace } from '../domain/workspace.ts'
-import { answered, isThrottle, type Store } from './dynamodb.ts'
+import { answered, type Store, wasInTheWay } from './dynamodb.ts'
 import { holdClosed, holdExtended } from './holds.ts'
 import { entryAbsent, entryPut, purchasePut } from './ledger.ts'
 import { retryPut } from './retries.ts'
@@ -41,11 +37,9 @@ export async function transact(store: Store, movement: Movement): Promise<Transa
     )
     return { applied: true }
   } catch (error) {
-    const cause = error instanceof Error && isThrottle(error.cause) ? error.cause : error
-    if (isThrottle(cause) || cause instanceof TransactionInProgressException)
-      return { conflict: true }
-    if (cause instanceof TransactionCanceledException) {
-      const result = whyCancelled(cause.CancellationReasons ?? [])
+    if (wasInTheWay(error)) return { conflict: true }
+    if (error instanceof TransactionCanceledException) {
+      const result = whyCancelled(error.CancellationReasons ?? [])
       if (result) return result
     }
     throw error

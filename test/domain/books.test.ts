@@ -152,6 +152,7 @@ beforeEach(() => {
   ]
   books = {
     workspace: workspaceWith({
+      openOrders: 1,
       plan: 'teams',
       quota: 10_000_000,
       topUps: 630_000,
@@ -463,6 +464,22 @@ describe('usage that has expired', () => {
   })
 })
 
+describe('orders', () => {
+  it('that wait are as many as the workspace counts', () => {
+    books.workspace.openOrders = 2
+    expect(differencesIn(books)).toEqual([
+      { what: 'open orders', stored: 2, ledger: 1, entries: ['pur_2'] },
+    ])
+  })
+
+  it('that keep the workspace from buying know it themselves', () => {
+    books.workspace.blockedBy = { pur_1: '2026-07-14T09:00:00.000Z' }
+    expect(differencesIn(books)).toMatchObject([{ stored: 1, ledger: 0, entries: ['pur_1'] }])
+    books.purchases[0]!.blocked = true
+    expect(differencesIn(books)).toEqual([])
+  })
+})
+
 describe('a purchase', () => {
   it('has credited what its payments moved', () => {
     const [paid] = books.purchases as [Purchase]
@@ -481,13 +498,15 @@ describe('a purchase', () => {
   it('that was not paid has credited nothing', () => {
     const [, unpaid] = books.purchases as [Purchase, Purchase]
     unpaid.status = 'paid'
+    books.workspace.openOrders = 0
     expect(differencesIn(books)).toEqual([
       { what: 'credited by pur_2', stored: 1_000_000, ledger: 0, entries: [] },
     ])
   })
 
   it('stands behind every payment', () => {
-    expect(differencesIn({ ...books, purchases: [] })).toEqual([
+    const workspace = { ...books.workspace, openOrders: 0 }
+    expect(differencesIn({ ...books, workspace, purchases: [] })).toEqual([
       {
         what: 'payments of no purchase',
         stored: 0,

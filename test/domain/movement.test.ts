@@ -306,7 +306,8 @@ describe('a settlement', () => {
       shortfall: 0,
     })
     expect(movement.when).toEqual({})
-    expect(movement.add).toEqual({ topUps: 1_000_000, balance: 1_000_000 })
+    // It was open until now, and counted as such.
+    expect(movement.add).toEqual({ topUps: 1_000_000, balance: 1_000_000, openOrders: -1 })
   })
 
   it('of what is taken back asks that nothing has moved since it was computed', () => {

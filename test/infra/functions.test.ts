@@ -31,12 +31,7 @@ const rights: Record<FunctionName, string[]> = {
   'settle-hold': move,
   'release-hold': move,
   'extend-hold': [...move, 'Ledger: UpdateItem'],
-  'start-purchase': [
-    ...readWorkspace,
-    'Ledger: GetItem',
-    'Ledger: PutItem',
-    'Stripe secret: GetSecretValue',
-  ],
+  'start-purchase': [...settle, 'Ledger by time: Query'],
   'get-purchase': settle,
   activity: [...readWorkspace, 'Ledger: Query', 'Ledger by time: Query'],
   grant: move,

@@ -16,14 +16,7 @@ import { openOrder, openWorkspace, type Sale, useUp } from '../support/shop.ts'
 import { listenForSignals } from '../support/signals.ts'
 import { addWorkspace, openTestStore } from '../support/store.ts'
 import { openTestStripe, type TestStripe } from '../support/stripe.ts'
-import {
-  behind,
-  cancelled,
-  failing,
-  lostResponse,
-  throughWire,
-  type Wire,
-} from '../support/wire.ts'
+import { behind, cancelled, lostResponse, throughWire, type Wire } from '../support/wire.ts'
 
 const now = new Date('2026-07-14T09:00:00Z')
 const signals = listenForSignals()
@@ -273,14 +266,12 @@ describe('a purchase that cannot be settled', () => {
     const sale = await order()
     await stripe.buyer(sale.session, 'pay-later')
     wire.clear()
-    wire.always('PutItem', failing('ConditionalCheckFailedException'))
+    const changed = cancelled('ConditionalCheckFailed', 'None')
+    wire.always('TransactWriteItems', changed)
     expect(await settling(sale)).toEqual({ refused: 'busy' })
     expect(wire.sent.filter(({ operation }) => operation === 'GetItem')).toHaveLength(8)
     wire.clear()
-    wire.next(
-      'PutItem',
-      ...Array.from({ length: 6 }, () => failing('ConditionalCheckFailedException')),
-    )
+    wire.next('TransactWriteItems', ...Array.from({ length: 6 }, () => changed))
     expect(await settled(sale)).toMatchObject({ status: 'processing' })
   })
 

@@ -109,7 +109,8 @@ describe('ordering tokens', () => {
     const { purchase } = await ordered(workspaceId)
     const { paymentIntent } = await stripe.buyer(purchase.sessionId!, 'pay')
     const intent = await stripe.account.client.paymentIntents.retrieve(paymentIntent)
-    expect(intent.metadata).toEqual({ workspaceId, purchaseId: purchase.purchaseId })
+    const { deploymentId, purchaseId } = purchase
+    expect(intent.metadata).toEqual({ deploymentId, workspaceId, purchaseId })
   })
 
   it('charges and credits nothing yet', async () => {
@@ -389,7 +390,9 @@ describe('an order that Stripe does not take as it is asked', () => {
 describe('an order that others keep changing', () => {
   it('is given up after five looks, and finished by the next call with one session', async () => {
     const workspaceId = await workspace()
-    wire.next('PutItem', (forward) => forward())
+    // So that the deployment has its id, and asks for it no more.
+    await ordered(await workspace())
+    wire.clear()
     wire.always('PutItem', failing('ConditionalCheckFailedException'))
     expect(await ordering(workspaceId)).toEqual({ refused: 'busy' })
     // The workspace, and five times the purchase.

@@ -280,8 +280,8 @@ describe('a Stripe that', () => {
     const free = { payment_status: 'no_payment_required', payment_intent: null }
     const facts = (await factsBy(free))!
     expect(facts).toMatchObject({ status: 'paid', amountTotal: 0 })
-    const { workspaceId, purchaseId, livemode, currency } = purchaseWith()
-    const ours = { ...facts, workspaceId, purchaseId, livemode, currency }
+    const { deploymentId, workspaceId, purchaseId, livemode, currency } = purchaseWith()
+    const ours = { ...facts, deploymentId, workspaceId, purchaseId, livemode, currency }
     expect(mismatchOf(purchaseWith(), ours)).toBe('amountTotal')
   })
 

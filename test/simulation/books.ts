@@ -39,6 +39,10 @@ export function auditWorkspace(stored: Item, ledgerItems: readonly Item[], month
   auditHolds(workspace, items, month)
   const purchases = items.filter(({ type }) => type === 'purchase')
   auditOwed(workspace, entries, purchases)
+  const open = purchases.filter(({ status }) => status === 'open').length
+  const { openOrders = 0 } = workspace
+  rule(openOrders === open, () => `${id}: counts ${openOrders} open orders, and has ${open}`)
+  rule(open <= 20, () => `${id}: has ${open} open orders`)
   for (const purchase of purchases) {
     const given = sum(
       entries

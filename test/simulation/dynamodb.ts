@@ -81,8 +81,9 @@ function send(options: WireOptions, request: SentRequest): Promise<Wire> {
 /** Where the entry of a movement goes, second in each of its transactions; undefined for any other request. */
 function entryRecordedBy(request: SentRequest): string | undefined {
   if (operationOf(request) !== 'TransactWriteItems') return undefined
-  const { workspaceId, entryId } = inputOf(request).TransactItems[1].Put.Item
-  return `${workspaceId.S} ${entryId.S}`
+  // What places or closes an order has the purchase first, and no entry.
+  const { Put } = inputOf(request).TransactItems[1]
+  return Put && `${Put.Item.workspaceId.S} ${Put.Item.entryId.S}`
 }
 
 function saysEntryIsThere({ statusCode, body }: Wire): boolean {

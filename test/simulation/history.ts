@@ -24,7 +24,7 @@ export type Act =
   | { do: 'buyer'; purchase: number; action: BuyerAction }
   | { do: 'bank'; purchase: number; action: BankAction; tenths: number; kind?: BankKind }
   /** Stripe's session says something else than was ordered. */
-  | { do: 'tamper'; purchase: number; fact: 'amount' | 'currency' | 'workspace' }
+  | { do: 'tamper'; purchase: number; fact: 'amount' | 'currency' | 'workspace' | 'deployment' }
   | { do: 'forget customers' }
   | { do: 'deliver'; event: number; again: boolean }
   | { do: 'drop webhook'; event: number }
@@ -81,6 +81,8 @@ export const historyOf = (steps: number): fc.Arbitrary<History> =>
         { weight: 1, arbitrary: scene(twoRefundedWhileHeld) },
         { weight: 1, arbitrary: scene(refundedBeforeTheReset) },
         { weight: 1, arbitrary: scene(appealedDispute) },
+        { weight: 1, arbitrary: scene(lostAfterUse) },
+        { weight: 1, arbitrary: scene(manyOrders) },
       ),
       { minLength: steps, maxLength: steps },
     )
@@ -245,6 +247,26 @@ function refundedBeforeTheReset(at: number): Scene {
   ]
 }
 
+/** All of an order is used before its bank takes the money for good. */
+function lostAfterUse(at: number): Scene {
+  return [
+    ...paidOrder(at),
+    { act: { do: 'consume', at, tokens: 900_000_000, drain: true } },
+    ...bankMoves(0, 'dispute'),
+    ...bankMoves(0, 'lose'),
+  ]
+}
+
+/** Somebody orders and orders, and pays what has waited longest. */
+function manyOrders(at: number): Scene {
+  return [
+    { act: { do: 'plan', at, plan: 'teams', quota: 10_000_000 } },
+    ...Array.from({ length: 22 }, () => ({ act: { do: 'buy' as const, at, steps: 1 } })),
+    { act: { do: 'buyer', purchase: 2, action: 'pay' } },
+    { act: { do: 'buy', at, steps: 1 } },
+  ]
+}
+
 /** A bank asks, takes, decides, and is asked again, with somebody looking in between. */
 function appealedDispute(at: number): Scene {
   return [
@@ -337,7 +359,7 @@ function act(): fc.Arbitrary<Act> {
       some(9, 'bank', { purchase: index, action: bank, tenths: bankTenths, kind: bankKind }),
       some(1, 'tamper', {
         purchase: index,
-        fact: fc.constantFrom('amount', 'currency', 'workspace'),
+        fact: fc.constantFrom('amount', 'currency', 'workspace', 'deployment'),
       }),
       some(1, 'forget customers', {}),
       some(10, 'deliver', { event: index, again: fc.boolean() }),

@@ -39,6 +39,8 @@ export interface Truth {
   paid: boolean
   /** Tokens that are to be lost again, by refunds and disputes. */
   reversed: number
+  /** It begins or ends to keep its workspace from buying, which moves no token. */
+  blocks?: boolean
 }
 
 export interface Order {
@@ -237,7 +239,8 @@ export class Book {
     }
     const shortfallBefore = order.shortfall
     const { share, waiting } = this.#shareOf(order, others)
-    const moves = truth.reversed !== order.reversed || waiting !== order.pending
+    const moves =
+      truth.reversed !== order.reversed || waiting !== order.pending || truth.blocks === true
     rule(moves, () => `${order.id} settled twice`)
     this.impounded -= share
     this.#takeBack(order, share)

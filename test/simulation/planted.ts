@@ -209,6 +209,41 @@ export const plantedBugs: PlantedBug[] = [
     },
   },
   {
+    name: 'a checkout of another deployment is taken for our own',
+    instead: {
+      mismatchOf: (real) => (purchase: Any, facts: Any) =>
+        real(purchase, { ...facts, deploymentId: purchase.deploymentId }),
+    },
+  },
+  {
+    name: 'an order that is closed still counts as open',
+    instead: {
+      openOrdersAdded:
+        (real) =>
+        (...given: Any[]) =>
+          Math.max(0, real(...given)),
+    },
+  },
+  {
+    name: 'orders are placed without a bound',
+    tamper: (operation, input) => {
+      if (operation !== 'TransactWriteItems') return
+      const { Update } = input.TransactItems[1]
+      if (Update?.ConditionExpression?.includes('openOrders')) {
+        Update.ConditionExpression = 'attribute_exists(workspaceId)'
+        delete Update.ExpressionAttributeValues[':below']
+      }
+    },
+  },
+  {
+    name: 'an order gets its checkout however old it is',
+    instead: { isAbandoned: () => () => false },
+  },
+  {
+    name: 'a lost dispute blocks nobody',
+    instead: { blockOf: () => () => undefined },
+  },
+  {
     name: 'tokens and purchase are written one after the other',
     instead: {
       transact:

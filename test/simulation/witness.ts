@@ -48,6 +48,8 @@ export class Witness {
   /** Every entry, with who wrote it and what had been asked. */
   readonly #recorded = new Map<string, { entry: Plain; by: Call }>()
   readonly #versions = new Map<string, Version[]>()
+  /** Whether a workspace is kept from buying: whether it should be is looked at in the end. */
+  readonly #blocked = new Map<string, boolean>()
 
   constructor(workspacesTable: string, stripe: Account) {
     this.#workspacesTable = workspacesTable
@@ -158,6 +160,19 @@ export class Witness {
     )
   }
 
+  /** A workspace is kept from buying by the orders whose tokens were used and whose money is lost, and by no others. */
+  blocksAsStripeSays({ workspaceId, blockedBy = {} }: Workspace): void {
+    for (const order of this.orders.values()) {
+      if (order.workspaceId !== workspaceId || order.tampered) continue
+      const session = this.#stripe.checkouts.get(order.sessionId ?? '')?.session
+      const disputes = session ? this.#stripe.disputesOf(String(session.payment_intent)) : []
+      const lost = disputes.some(({ status }) => /^(lost|appeal_.*)$/.test(status))
+      const should = lost && order.credited && order.shortfall > 0
+      const does = order.id in blockedBy
+      rule(should === does, () => `${order.id} blocks: ${does}, and should: ${should}`)
+    }
+  }
+
   #isKnown(ask: Ask): boolean {
     return this.#firstOf(ask) !== undefined
   }
@@ -181,6 +196,7 @@ export class Witness {
       const plan = book.planAt(now)
       if (plan === 'starter') mayRefuse.add('upgrade_required')
       if (plan === 'enterprise') mayRefuse.add('contact_account_representative')
+      if (this.#blocked.get(ask.workspaceId)) mayRefuse.add('purchases_blocked')
     }
   }
 
@@ -191,6 +207,7 @@ export class Witness {
       case 'insufficient_tokens':
       case 'upgrade_required':
       case 'contact_account_representative':
+      case 'purchases_blocked':
         rule(!call.knownBefore, () => `${tell()}, though it had been done`)
         rule(call.mayRefuse.has(refusal), tell)
         return
@@ -268,11 +285,14 @@ export class Witness {
       case 'buy': {
         const { purchase } = answer
         rule(purchase.tokens === ask.tokens, () => `ordered ${ask.tokens}, got ${purchase.tokens}`)
-        rule(this.#stripe.checkouts.has(purchase.sessionId), () => 'ordered without a checkout')
+        // One that got none in a day will get none.
+        const opened = this.#stripe.checkouts.has(purchase.sessionId)
+        rule(opened || purchase.status === 'expired', () => 'ordered without a checkout')
         return
       }
       case 'webhook': {
-        const expected = ['settled', 'mismatch', 'unknown']
+        // `ignored`: what another deployment sold.
+        const expected = ['settled', 'mismatch', 'unknown', 'ignored']
         rule(expected.includes(String(answer)), () => `an event was ${answer}`)
         return
       }
@@ -327,9 +347,20 @@ export class Witness {
     }))
     const retries = all.flatMap(({ after }) => (after?.type === 'retry' ? [after] : []))
     const items = all.filter(({ after }) => after?.type !== 'retry')
+    if (items.length === 0) {
+      rule(by.ask.kind === 'reconcile', () => `${by.ask.kind} put something on the list alone`)
+      return
+    }
     const owners = new Set(items.map(({ before, after }) => (after ?? before)!.workspaceId))
     const [owner] = owners
     rule(owners.size === 1, () => `one request wrote in ${[...owners].join(' and ')}`)
+    if (owner === '#deployment') {
+      rule(
+        items.every(({ before }) => !before),
+        () => 'the deployment got another id',
+      )
+      return
+    }
     const own = workspaceOf(by.ask)
     rule(own === undefined || own === owner, () => `${by.ask.kind} of ${own} wrote in ${owner}`)
     this.#retriesPut(retries, items)
@@ -355,12 +386,14 @@ export class Witness {
       .map(({ after }) => after)
       .filter((after) => after !== undefined && after.type !== 'purchase') as Plain[]
     if (entries.length === 0) {
-      const { holdsExpireFrom: _, ...before } = workspace.before!
-      const { holdsExpireFrom: __, ...after } = workspace.after!
+      // Neither the next look at holds nor the number of orders that wait is of any token.
+      const { holdsExpireFrom: _, openOrders: __, ...before } = workspace.before!
+      const { holdsExpireFrom: ___, openOrders: ____, ...after } = workspace.after!
       rule(
         isDeepStrictEqual(before, after),
         () => `${by.ask.kind} changed ${owner} without an entry`,
       )
+      if (purchase) this.#purchaseWritten(purchase.before, purchase.after!, by)
       return
     }
     this.#moved(owner!, entries, ledger, by)
@@ -395,12 +428,14 @@ export class Witness {
   }
 
   /** A hold's item was deleted for its age. */
-  forgotten({ workspaceId, holdId, entryId }: Plain, time: number): void {
+  forgotten({ workspaceId, holdId }: Plain, time: number): void {
     this.#moment++
     this.books.get(workspaceId)?.forget(holdId, monthOf(time))
-    const { by } = this.#recorded.get(`${workspaceId} ${entryId}`) ?? {}
-    this.#recorded.delete(`${workspaceId} ${entryId}`)
-    if (by) this.#recorded.delete(`${workspaceId} ${firstIdOf(by.ask)}`)
+    // It was recorded under its own id and under that of the request that opened it, whoever extended it since.
+    for (const [id, { entry }] of this.#recorded) {
+      const isIt = entry.workspaceId === workspaceId && entry.holdId === holdId
+      if (isIt && entry.type === 'open') this.#recorded.delete(id)
+    }
   }
 
   #takenOffTheList({ purchase }: Plain, by: Call): void {
@@ -495,7 +530,8 @@ export class Witness {
         break
       }
       case 'payment': {
-        askedFor('webhook', 'reconcile', 'look at purchase', 'settle again')
+        // An order for which there is no room settles the one that has waited longest.
+        askedFor('webhook', 'reconcile', 'look at purchase', 'settle again', 'buy')
         const { before, after } = ledger.find((one) => one.after?.type === 'purchase') ?? {}
         rule(before !== undefined, () => `${main.entryId} leaves the purchase as it is`)
         says(this.#paymentOf(book, before!, after!, by))
@@ -530,7 +566,8 @@ export class Witness {
     const others = [...this.orders.values()].filter(
       ({ workspaceId }) => workspaceId === order.workspaceId,
     )
-    const expected = book.settle(order, { paid: true, reversed }, others, by.now)
+    const blocks = before.blocked !== after.blocked
+    const expected = book.settle(order, { paid: true, reversed, blocks }, others, by.now)
     rule(before.version + 1 === after.version, () => `${order.id} skipped a version`)
     return { ...expected, purchaseId: order.id, status }
   }
@@ -550,6 +587,10 @@ export class Witness {
     }
     const order = this.orders.get(after.purchaseId)!
     const { credited } = order
+    // By then Stripe may have forgotten the key, and would open a second checkout for the same order.
+    const ageMs = by.now - Date.parse(after.createdAt)
+    const opened = before.status === 'open' && !before.sessionId && after.sessionId !== undefined
+    rule(!opened || ageMs < aDayMs, () => `${order.id} got a checkout when it was ${ageMs} ms old`)
     const changes = Object.keys({ ...before, ...after }).filter(
       (name) => !isDeepStrictEqual(before[name], after[name]),
     )
@@ -593,6 +634,7 @@ export class Witness {
         () => `${owner}: ${name} is ${JSON.stringify(item[name])}, not ${JSON.stringify(value)}`,
       )
     }
+    this.#blocked.set(owner, item.blockedBy !== undefined)
     const versions = this.#versions.get(owner) ?? []
     versions.push({ at: this.#moment, shows: { balance, held, topUps, quota, period } })
     this.#versions.set(owner, versions)
@@ -686,3 +728,5 @@ function isRefusal(answer: unknown): answer is { refused: string } {
 function asStored(value: unknown): unknown {
   return value === undefined ? undefined : JSON.parse(JSON.stringify(value))
 }
+
+const aDayMs = 24 * 3_600_000
