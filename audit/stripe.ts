@@ -59,7 +59,8 @@ const lanes = 24
 const pageSize = 240
 /** After so many looks in a row that nobody answered, the rest is spared the try. */
 const outageAfter = 20
-const usualAgainAfterMs = 10_000
+/** A paid order is to be credited within these, so what still differs then was not about to be mended. */
+const usualAgainAfterMs = 5_000
 /** An order that found no checkout for so long can never get one. */
 const openWithoutCheckoutMsMax = 24 * 3_600_000
 
