@@ -13,5 +13,5 @@ const stripe = await openStripe(stripeConfig())
 export const handler = endpoint('get-purchase', async ({ workspaceId, purchaseId, now }) => {
   const outcome = await getPurchase(store, await stripe(), { workspaceId, purchaseId }, now)
   if ('refused' in outcome) return outcome
-  return answer(200, purchaseView(outcome))
+  return answer(200, purchaseView(outcome, now))
 })

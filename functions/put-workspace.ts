@@ -15,8 +15,16 @@ export const handler = endpoint(
     const outcome = await changeWorkspace(store, change, now)
     if ('refused' in outcome) return outcome
     const { entry, workspace, replayed } = outcome
-    const { next, stripeCustomerId } = workspace
+    const { next, stripeCustomerId, blockedBy } = workspace
     const meter = meterOf(workspace, now, caller.role)
-    return answer(200, { effect: entry.effect, next, stripeCustomerId, meter }, replayed)
+    const told = {
+      effect: entry.effect,
+      next,
+      stripeCustomerId,
+      purchasing: blockedBy ? 'blocked' : 'allowed',
+      blockedBy: blockedBy && Object.keys(blockedBy),
+      meter,
+    }
+    return answer(200, told, replayed)
   },
 )

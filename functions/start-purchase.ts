@@ -9,7 +9,7 @@ import { openStore } from '../shared/store/dynamodb.ts'
 
 const store = openStore(tablesConfig())
 const stripe = await openStripe(stripeConfig())
-const { allowedOrigins, returnUrl: defaultReturnUrl } = checkoutConfig()
+const { allowedOrigins, returnUrl: defaultReturnUrl, options: checkout } = checkoutConfig()
 
 /** `POST /v1/workspaces/{workspaceId}/purchases`: an admin orders tokens and gets a checkout page. */
 export const handler = endpoint(
@@ -18,9 +18,10 @@ export const handler = endpoint(
     const { tokens, returnUrl = defaultReturnUrl } = body
     const detail = returnUrlFault(returnUrl, allowedOrigins)
     if (detail) return { refused: 'invalid_request', errors: [{ pointer: '#/returnUrl', detail }] }
-    const order = { workspaceId, key, role: caller.role, by: caller.subject, tokens, returnUrl }
+    const { role, subject: by } = caller
+    const order = { workspaceId, key, role, by, tokens, returnUrl, checkout }
     const outcome = await startPurchase(store, await stripe(), order, now)
     if ('refused' in outcome) return outcome
-    return answer(201, purchaseView(outcome.purchase), outcome.replayed)
+    return answer(201, purchaseView(outcome.purchase, now), outcome.replayed)
   },
 )

@@ -92,10 +92,12 @@ const specs: Partial<Record<RoutedFunction, FunctionSpec>> &
   'extend-hold': { ...usesTokens, ledger: [...movesTokens.ledger, 'UpdateItem'] },
   'start-purchase': {
     ...answersRequests,
-    ...readsWorkspaces,
-    ledger: ['GetItem', 'PutItem'],
-    stripe: true,
+    // It closes the order that has waited longest where there are too many, and settles it if it was just paid.
+    ...settlesPurchases,
+    ledgerByTime: ['Query'],
+    claims: true,
     checkout: true,
+    signals: [...answersRequests.signals, 'reversal_shortfall'],
   },
   'get-purchase': {
     ...answersRequests,

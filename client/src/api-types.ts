@@ -33,7 +33,11 @@ export type Meter = {
     unitAmount: number
     currency: string
     allowed: boolean
-    reason?: 'upgrade_required' | 'contact_account_representative' | 'admin_required'
+    reason?:
+      | 'upgrade_required'
+      | 'contact_account_representative'
+      | 'admin_required'
+      | 'purchases_blocked'
   }
 }
 
@@ -205,6 +209,10 @@ export type Planned = {
   }
   /** As it was given, if it was. */
   stripeCustomerId?: string
+  /** Whether its admins may buy, as far as the plan lets them. */
+  purchasing: 'allowed' | 'blocked'
+  /** The purchases that keep it from buying. */
+  blockedBy?: string[]
   meter: Meter
 }
 
@@ -247,6 +255,7 @@ export type WorkspaceRequest = {
   plan?: 'starter' | 'pro' | 'teams' | 'enterprise'
   quota?: number
   stripeCustomerId?: string | null
+  purchasing?: 'allowed'
 }
 
 export type InvalidRequest = {
@@ -289,6 +298,7 @@ export type OtherProblem = {
     | 'admin_required'
     | 'upgrade_required'
     | 'contact_account_representative'
+    | 'purchases_blocked'
     | 'workspace_not_found'
     | 'purchase_not_found'
     | 'hold_not_found'
@@ -447,6 +457,7 @@ export interface Operations {
       | 'admin_required'
       | 'upgrade_required'
       | 'contact_account_representative'
+      | 'purchases_blocked'
       | 'workspace_not_found'
       | 'top_ups_limit'
       | 'body_too_large'

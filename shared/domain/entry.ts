@@ -88,7 +88,12 @@ export interface PlanEntry extends Recorded {
   /** What the change added to the balance at once. */
   tokens: number
   /** The request, by which a retry of it is known; what it left open is not here. */
-  asked: { plan?: PlanId; quota?: number; stripeCustomerId?: string | null }
+  asked: {
+    plan?: PlanId
+    quota?: number
+    stripeCustomerId?: string | null
+    purchasing?: 'allowed'
+  }
   by: string
 }
 
@@ -167,9 +172,9 @@ function requestOf(entry: Recordable): unknown[] {
     case 'grant':
       return [entry.tokens, entry.reason, entry.reference]
     case 'plan': {
-      const { plan, quota, stripeCustomerId } = entry.asked
+      const { plan, quota, stripeCustomerId, purchasing } = entry.asked
       // To remove the customer is not the same as to leave it.
-      return [plan, quota, stripeCustomerId === null ? 'none' : stripeCustomerId]
+      return [plan, quota, stripeCustomerId === null ? 'none' : stripeCustomerId, purchasing]
     }
     case 'expire':
     case 'payment':

@@ -42,7 +42,7 @@ export function meterOf(workspace: Workspace, now: Date, role?: Role): Meter {
   const topUpsLeft = topUpsLeftOf(current)
   const quotaLeft = balance + held - topUpsLeft
   const topUps = limit - quota
-  const reason = purchaseBarFor(plan, role)
+  const reason = purchaseBarFor(current, role)
   return {
     workspaceId,
     plan,

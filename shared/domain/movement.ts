@@ -13,7 +13,15 @@ import type { OpenHold } from './hold.ts'
 import { dependsOnState, reversalOf } from './owed.ts'
 import { dayOf, type Period, periodOf, startOf } from './period.ts'
 import { planOf, quotaOf } from './plan.ts'
-import { isPaid, type Purchase, type PurchaseRef, type Standing, settled } from './purchase.ts'
+import {
+  blockOf,
+  isPaid,
+  openOrdersAdded,
+  type Purchase,
+  type PurchaseRef,
+  type Standing,
+  settled,
+} from './purchase.ts'
 import type { Refusal } from './refusal.ts'
 import { rolledOver, topUpsLeftOf, topUpsMax, usedOf, type Workspace } from './workspace.ts'
 
@@ -32,6 +40,7 @@ export interface Movement<Entry extends Recordable = Recordable> {
     held?: number
     holds?: number
     impounded?: number
+    openOrders?: number
     day?: { day: string; tokens: number }
   }
   /** Values to store as they are; a field present but undefined is removed. */
@@ -168,6 +177,8 @@ export interface WorkspaceChange {
   quota?: number
   /** Null for none. */
   stripeCustomerId?: string | null
+  /** Lets the workspace buy again, whatever kept it from that so far. */
+  purchasing?: 'allowed'
   by: string
 }
 
@@ -181,7 +192,7 @@ export function changeWorkspace(
   moment: Moment,
   seen?: Workspace,
 ): Movement<PlanEntry> | Refusal<'invalid_request'> {
-  const { workspaceId, key, stripeCustomerId, by } = change
+  const { workspaceId, key, stripeCustomerId, purchasing, by } = change
   const wanted = planWanted(change, seen)
   if ('refused' in wanted) return wanted
   const { plan, quota } = wanted
@@ -192,11 +203,13 @@ export function changeWorkspace(
     quota,
     effect,
     tokens,
-    asked: { plan: change.plan, quota: change.quota, stripeCustomerId },
+    asked: { plan: change.plan, quota: change.quota, stripeCustomerId, purchasing },
     by,
   })
-  const customer =
-    stripeCustomerId === undefined ? {} : { stripeCustomerId: stripeCustomerId ?? undefined }
+  const others = {
+    ...(stripeCustomerId !== undefined && { stripeCustomerId: stripeCustomerId ?? undefined }),
+    ...(purchasing && { blockedBy: undefined }),
+  }
   if (!seen) {
     return {
       entry: entry('created', quota),
@@ -212,18 +225,18 @@ export function changeWorkspace(
         period: moment.period,
         days: {},
         createdAt: moment.at,
-        ...customer,
+        ...others,
       },
     }
   }
   const when: Conditions = { asRead: { plan: seen.plan, quota: seen.quota } }
   const asksForPlan = change.plan !== undefined || change.quota !== undefined
-  if (!asksForPlan) return { entry: entry('kept', 0), when, add: {}, set: customer }
+  if (!asksForPlan) return { entry: entry('kept', 0), when, add: {}, set: others }
   if (keepsPlan(seen, wanted)) {
-    return { entry: entry('kept', 0), when, add: {}, set: { next: undefined, ...customer } }
+    return { entry: entry('kept', 0), when, add: {}, set: { next: undefined, ...others } }
   }
   if (quota < seen.quota) {
-    const set = { next: { plan, quota }, ...customer }
+    const set = { next: { plan, quota }, ...others }
     return { entry: entry('waits_for_reset', 0), when, add: {}, set }
   }
   const more = quota - seen.quota
@@ -231,7 +244,7 @@ export function changeWorkspace(
     entry: entry('applied', more),
     when,
     add: { quota: more, balance: more },
-    set: { plan, next: undefined, ...customer },
+    set: { plan, next: undefined, ...others },
   }
 }
 
@@ -339,8 +352,10 @@ export function settle(
   const balance = (isCredit ? purchase.tokens : 0) - fromBalance
   const tokens = balance - fromImpounded
 
+  const block = blockOf(purchase, standing, shortfall)
   const { workspaceId, purchaseId, version } = purchase
   const ref = { workspaceId, purchaseId }
+  const ordersAdded = openOrdersAdded(purchase, standing)
   const impoundedAfter = (seen.impounded ?? 0) - fromImpounded
   return {
     entry: {
@@ -354,13 +369,17 @@ export function settle(
       impounded: fromImpounded || undefined,
     },
     // What has been paid for is credited, whatever a workspace has; the ceiling is for orders and grants.
-    when: stateful ? { asRead: { version: seen.version } } : {},
-    add: tokens === 0 && balance === 0 ? {} : { topUps: tokens, balance },
+    when: stateful || block ? { asRead: { version: seen.version } } : {},
+    add: {
+      ...((tokens !== 0 || balance !== 0) && { topUps: tokens, balance }),
+      ...(ordersAdded !== 0 && { openOrders: ordersAdded }),
+    },
     set: {
       // That of the last checkout that was paid: a refund of an older one brings nobody back.
       ...(isCredit && standing.customerId && { checkoutCustomerId: standing.customerId }),
       ...(stateful && 'owed' in reversal && { owed: reversal.owed }),
       ...(fromImpounded > 0 && { impounded: impoundedAfter || undefined }),
+      ...(block && { blockedBy: blockedAfter(seen, purchaseId, block, moment) }),
     },
     also: [
       {
@@ -369,6 +388,7 @@ export function settle(
           taken,
           pending,
           shortfall,
+          blocked: block ? (block === 'blocks' ? true : undefined) : purchase.blocked,
           pendingSince: pending > 0 ? (purchase.pendingSince ?? moment.at) : undefined,
         },
         replacesVersion: version,
@@ -376,6 +396,18 @@ export function settle(
       ...(pending > 0 ? [{ retry: ref, nextAt: secondsAfter(moment.at, retryAfterSeconds) }] : []),
     ],
   }
+}
+
+/** The purchases that keep the workspace from buying, with this one among them or no longer. */
+function blockedAfter(
+  { blockedBy = {} }: Workspace,
+  purchaseId: string,
+  block: 'blocks' | 'clears',
+  { at }: Moment,
+): Workspace['blockedBy'] {
+  const { [purchaseId]: _, ...others } = blockedBy
+  if (block === 'blocks') return { ...others, [purchaseId]: at }
+  return Object.keys(others).length > 0 ? others : undefined
 }
 
 /** Holds last fifteen minutes at most, unless they are extended. */

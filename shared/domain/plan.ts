@@ -19,16 +19,24 @@ export function quotaOf(id: PlanId, own: number): number {
 
 export type Role = 'admin' | 'member'
 
-export type PurchaseBar = 'upgrade_required' | 'contact_account_representative' | 'admin_required'
+export type PurchaseBar =
+  | 'upgrade_required'
+  | 'contact_account_representative'
+  | 'admin_required'
+  | 'purchases_blocked'
 
 /**
  * Why this viewer may not buy, or undefined when they may. The plan speaks first: an admin's help is no use
  * to a member of a workspace that cannot buy at all.
  */
-export function purchaseBarFor(id: PlanId, role: Role | undefined): PurchaseBar | undefined {
-  const { topUps } = planOf(id)
+export function purchaseBarFor(
+  { plan, blockedBy }: { plan: PlanId; blockedBy?: object },
+  role: Role | undefined,
+): PurchaseBar | undefined {
+  const { topUps } = planOf(plan)
   if (topUps !== 'self_serve') return topUps
-  return role === 'admin' ? undefined : 'admin_required'
+  if (role !== 'admin') return 'admin_required'
+  return blockedBy ? 'purchases_blocked' : undefined
 }
 
 export interface TopUpOffer {

@@ -5,6 +5,8 @@
 export interface Purchase {
   workspaceId: string
   purchaseId: string
+  /** Whose order it is, where several deployments sell through one Stripe account. */
+  deploymentId: string
   status: PurchaseStatus
   tokens: number
   /** The price, in the currency's minor unit, before discounts and before a tax that comes on top. */
@@ -39,6 +41,8 @@ export interface Purchase {
   shortfall: number
   /** When something first became pending (ISO 8601, UTC): who was first is served first. */
   pendingSince?: string
+  /** It has kept its workspace from buying more, and does so only once, whoever has lifted that since. */
+  blocked?: true
   /** ISO 8601, UTC. */
   createdAt: string
   updatedAt: string
@@ -72,6 +76,24 @@ export function isPaid(status: PurchaseStatus): boolean {
   return status === 'paid' || status === 'refunded' || status === 'disputed'
 }
 
+/**
+ * How long an order may wait for its checkout. Stripe remembers an idempotency key for at least as long, so until
+ * then a retry finds the same checkout, and after it nobody makes a second one.
+ */
+const withoutCheckoutMsMax = 24 * 3_600_000
+
+/** Whether nobody can pay the order any more: it never got its checkout, and will not get one. */
+export function isAbandoned({ status, sessionId, createdAt }: Purchase, now: Date): boolean {
+  if (status !== 'open' || sessionId) return false
+  return now.getTime() - Date.parse(createdAt) >= withoutCheckoutMsMax
+}
+
+/** What a change makes of the number of open orders of its workspace. */
+export function openOrdersAdded(before: Purchase, after: Pick<Purchase, 'status'>): -1 | 0 | 1 {
+  const [was, is] = [before.status === 'open', after.status === 'open']
+  return was === is ? 0 : is ? 1 : -1
+}
+
 /** Whether the buyer's part may still change it. */
 export function isUnsettled(status: PurchaseStatus): boolean {
   return status === 'open' || status === 'processing'
@@ -82,6 +104,7 @@ export function isUnsettled(status: PurchaseStatus): boolean {
  * Stripe may word anew at each look, such as a link, is no fact. Amounts are in minor units.
  */
 export interface PaymentFacts {
+  deploymentId?: string
   workspaceId?: string
   purchaseId?: string
   livemode: boolean
@@ -96,6 +119,8 @@ export interface PaymentFacts {
   amountRefunded: number
   /** Disputes that hold the money back or were lost. */
   amountDisputed: number
+  /** One of them was lost, and not won since by an appeal. */
+  disputeLost: boolean
   customerId?: string
 }
 
@@ -108,6 +133,7 @@ export function mismatchOf(
   facts: PaymentFacts,
 ): keyof PaymentFacts | undefined {
   if (facts.livemode !== purchase.livemode) return 'livemode'
+  if (facts.deploymentId !== purchase.deploymentId) return 'deploymentId'
   if (facts.workspaceId !== purchase.workspaceId) return 'workspaceId'
   if (facts.purchaseId !== purchase.purchaseId) return 'purchaseId'
   if (facts.currency !== purchase.currency) return 'currency'
@@ -134,6 +160,8 @@ function mismatchOfPaid(
 export interface Standing {
   status: PurchaseStatus
   reversed: number
+  /** A dispute about it was lost. */
+  lost: boolean
   customerId?: string
 }
 
@@ -142,20 +170,38 @@ export interface Standing {
  * rest of the money buys, rounded down; a dispute outranks a refund in the status, as it is still open.
  */
 export function standingOf(purchase: Purchase, facts: PaymentFacts): Standing {
-  const { customerId, amountTotal, amountRefunded, amountDisputed } = facts
-  if (facts.status !== 'paid') return { status: facts.status, reversed: 0, customerId }
+  const { customerId, amountTotal, amountRefunded, amountDisputed, disputeLost: lost } = facts
+  if (facts.status !== 'paid') return { status: facts.status, reversed: 0, lost, customerId }
   // Where a code left nothing to pay, nothing can be taken back either.
-  if (amountTotal === 0) return { status: 'paid', reversed: 0, customerId }
+  if (amountTotal === 0) return { status: 'paid', reversed: 0, lost, customerId }
   // What was refunded and is disputed as well has left twice, but was paid and gave tokens only once.
   const amountKept = Math.max(0, amountTotal - amountRefunded - amountDisputed)
   const tokensKept = Number((BigInt(purchase.tokens) * BigInt(amountKept)) / BigInt(amountTotal))
   const status = amountDisputed > 0 ? 'disputed' : amountRefunded > 0 ? 'refunded' : 'paid'
-  return { status, reversed: purchase.tokens - tokensKept, customerId }
+  return { status, reversed: purchase.tokens - tokensKept, lost, customerId }
 }
 
 /** Whether the purchase is where it should be, with nothing left to write. */
-export function stands(purchase: Purchase, { status, reversed }: Standing): boolean {
-  return purchase.status === status && purchase.reversed === reversed
+export function stands(purchase: Purchase, standing: Standing): boolean {
+  const { status, reversed } = standing
+  return (
+    purchase.status === status &&
+    purchase.reversed === reversed &&
+    blockOf(purchase, standing, purchase.shortfall) === undefined
+  )
+}
+
+/**
+ * Whether the purchase is to keep its workspace from buying more, or no longer: the seller has lost the money for
+ * good, and what was sold for it was used. Each purchase does so once; only a dispute that is won undoes that.
+ */
+export function blockOf(
+  { blocked }: Purchase,
+  { lost }: Standing,
+  shortfall: number,
+): 'blocks' | 'clears' | undefined {
+  if (blocked) return lost ? undefined : 'clears'
+  return lost && shortfall > 0 ? 'blocks' : undefined
 }
 
 /** Whether bringing the purchase to `standing` moves tokens, or only its own state. */
@@ -191,8 +237,9 @@ export interface PurchaseView {
   createdAt: string
 }
 
-export function purchaseView(purchase: Purchase): PurchaseView {
-  const { purchaseId, status, tokens, taken, amount, currency, createdAt } = purchase
+export function purchaseView(purchase: Purchase, now: Date): PurchaseView {
+  const { purchaseId, tokens, taken, amount, currency, createdAt } = purchase
+  const status = isAbandoned(purchase, now) ? 'expired' : purchase.status
   return {
     purchaseId,
     status,

@@ -14,6 +14,7 @@ export type RefusalCode =
   | 'upgrade_required'
   | 'contact_account_representative'
   | 'admin_required'
+  | 'purchases_blocked'
   | 'busy'
 
 /** A refusal is an ordinary answer and is returned; only bugs and outages are thrown. */

@@ -33,6 +33,13 @@ export interface Workspace {
   stripeCustomerId?: string
   /** That of the last checkout that was paid, which counts where none was given. */
   checkoutCustomerId?: string
+  /** Orders that wait for their buyers; absent before the first. */
+  openOrders?: number
+  /**
+   * The purchases that keep it from buying more, with when that began (ISO 8601, UTC): disputes about them were
+   * lost, and their tokens had been used. Absent while it may buy.
+   */
+  blockedBy?: Record<string, string>
   /** ISO 8601, UTC. */
   createdAt: string
   updatedAt: string
@@ -47,6 +54,9 @@ export interface Owed {
   since: string
   held: number
 }
+
+/** The most orders that may wait for their buyers at once. */
+export const openOrdersMax = 20
 
 /** The most tokens one movement may move, and the largest quota of a workspace. */
 export const movementTokensMax = 1_000_000_000_000

@@ -81,6 +81,7 @@ export const workspaceBody = z.strictObject({
   stripeCustomerId: z.optional(
     z.nullable(z.string(customerError).check(z.regex(/^cus_[A-Za-z0-9]{1,255}$/, customerError))),
   ),
+  purchasing: z.optional(oneOf(['allowed'])),
 })
 
 const { step, min, max } = topUpOffer()

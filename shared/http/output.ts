@@ -51,7 +51,12 @@ export const meter = z.object({
     ...offerFields,
     allowed: z.boolean(),
     reason: z.optional(
-      z.enum(['upgrade_required', 'contact_account_representative', 'admin_required']),
+      z.enum([
+        'upgrade_required',
+        'contact_account_representative',
+        'admin_required',
+        'purchases_blocked',
+      ]),
     ),
   }),
 }) satisfies z.ZodMiniType<Meter>
@@ -120,6 +125,11 @@ export const planned = z.object({
     'A plan with a smaller quota, waiting for the reset.',
   ),
   stripeCustomerId: told(z.optional(z.string()), 'As it was given, if it was.'),
+  purchasing: told(
+    z.enum(['allowed', 'blocked']),
+    'Whether its admins may buy, as far as the plan lets them.',
+  ),
+  blockedBy: told(z.optional(z.array(z.string())), 'The purchases that keep it from buying.'),
   meter,
 })
 
@@ -321,7 +331,12 @@ export const answers: Record<RoutedFunction, Answering> = {
     summary: 'Order tokens, and get a page to pay for them',
     answer: purchase,
     status: 201,
-    problems: ['upgrade_required', 'contact_account_representative', 'top_ups_limit'],
+    problems: [
+      'upgrade_required',
+      'contact_account_representative',
+      'purchases_blocked',
+      'top_ups_limit',
+    ],
   },
   'get-purchase': {
     tag: 'buy',
@@ -345,7 +360,7 @@ export const answers: Record<RoutedFunction, Answering> = {
     tag: 'manage',
     summary: 'Create a workspace, or change it',
     description:
-      'What is absent stays as it is, and null removes; `plan` is needed only to create. `quota` is for the plans whose quota is set per workspace. A smaller quota than the current one waits for the reset. `stripeCustomerId` keeps a company that is a customer already the same one at its checkouts.',
+      'What is absent stays as it is, and null removes; `plan` is needed only to create. `quota` is for the plans whose quota is set per workspace. A smaller quota than the current one waits for the reset. `stripeCustomerId` keeps a company that is a customer already the same one at its checkouts. `purchasing: allowed` lets a workspace buy again that a lost dispute has kept from it.',
     answer: planned,
   },
   'stripe-webhook': {

@@ -49,6 +49,11 @@ export const problems = {
     'Tokens are arranged by your account representative',
     'Nothing was charged. Contact your account representative, who can add tokens to this workspace.',
   ],
+  purchases_blocked: [
+    403,
+    'Purchases are blocked',
+    'Nothing was charged. A dispute about an earlier purchase was lost after its tokens had been used, so this workspace cannot buy more by itself. Contact us.',
+  ],
   workspace_not_found: [
     404,
     'No such workspace',

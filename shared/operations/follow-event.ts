@@ -4,6 +4,7 @@ import { Unavailable } from '../domain/refusal.ts'
 import { type Poke, pokeOf } from '../payments/events.ts'
 import type { StripeAccount } from '../payments/stripe.ts'
 import { signal } from '../signals.ts'
+import { deploymentId } from '../store/deployment.ts'
 import type { Store } from '../store/dynamodb.ts'
 import { noteSeen } from '../store/ledger.ts'
 import { type PurchaseRef, settlePurchase } from './settle-purchase.ts'
@@ -32,7 +33,7 @@ export async function followEvent(
   event: Stripe.Event,
   now: Date,
 ): Promise<Followed> {
-  const poke = await pokeOf(account, event)
+  const poke = await pokeOf(account, await deploymentId(store), event)
   const { id: eventId, type, created } = event
   const upTo = created - stripeClocksDifferSeconds
   const outcome = await followPoke(store, account, poke, { upTo, eventId, type }, now)
@@ -51,7 +52,7 @@ export async function followPoke(
   now: Date,
 ): Promise<Followed | 'pending'> {
   if ('ignored' in poke) {
-    if (poke.ignored === 'type') return 'ignored'
+    if (poke.ignored === 'type' || poke.ignored === 'other_deployment') return 'ignored'
     if (poke.ignored === 'not_ours') {
       signal('webhook_unknown', { eventId, type })
       return 'unknown'

@@ -60,7 +60,7 @@ export async function listActivity(
   return {
     workspaceId,
     months: [...openMonths(workspace, now), ...resets.map(closedMonth)].slice(0, months),
-    entries: listing?.items.map(shown),
+    entries: listing?.items.map((item) => shown(item, now)),
     cursor: listing?.cursor,
   }
 }
@@ -85,9 +85,9 @@ function daysOf(period: Period, days: Record<string, number>): Month['days'] {
   return Object.entries(days).map(([day, tokens]) => ({ date: dateOf(period, day), tokens }))
 }
 
-function shown(item: Listed): ActivityEntry {
+function shown(item: Listed, now: Date): ActivityEntry {
   if (item.type === 'purchase')
-    return { type: 'purchase', at: item.createdAt, ...purchaseView(item) }
+    return { type: 'purchase', at: item.createdAt, ...purchaseView(item, now) }
   const { workspaceId, entryId, listedAt, ...entry } = item
   if (entry.type === 'grant') return entry
   if (entry.type === 'plan') {

@@ -4,6 +4,7 @@ import { Unavailable } from '../domain/refusal.ts'
 import { eventsBetween, type Poke, pokeOfPayment, subjectOf } from '../payments/events.ts'
 import { type StripeAccount, StripeFailure } from '../payments/stripe.ts'
 import { signal } from '../signals.ts'
+import { deploymentId } from '../store/deployment.ts'
 import type { Store } from '../store/dynamodb.ts'
 import { endTurn, moveCursor, type Turn, takeTurn } from '../store/events-cursor.ts'
 import { noteSeen, readPurchase } from '../store/ledger.ts'
@@ -82,6 +83,7 @@ export async function reconcile(
   const run: Run = {
     store,
     account,
+    deploymentId: await deploymentId(store),
     now,
     nowSeconds: Math.floor(now.getTime() / 1000),
     begunAt: performance.now(),
@@ -106,6 +108,7 @@ export async function reconcile(
 interface Run {
   store: Store
   account: StripeAccount
+  deploymentId: string
   now: Date
   nowSeconds: number
   /** By the clock that only measures. */
@@ -155,7 +158,7 @@ async function followEvents(run: Run): Promise<void> {
       return
     }
     const to = Math.min(from + seconds, until)
-    const listed = await patiently(() => readStretch(run.account, from, to))
+    const listed = await patiently(() => readStretch(run, from, to))
     if ('tooMany' in listed) {
       seconds = Math.max(1, Math.min(Math.floor(seconds / 2), to - listed.oldest))
       continue
@@ -170,7 +173,7 @@ async function followEvents(run: Run): Promise<void> {
 
 /** The events of a stretch, oldest first; or, where they are too many, how far back the newest of them go. */
 async function readStretch(
-  account: StripeAccount,
+  { account, deploymentId }: Run,
   from: number,
   to: number,
 ): Promise<{ events: Seen[] } | { tooMany: true; oldest: number }> {
@@ -181,7 +184,7 @@ async function readStretch(
       return { tooMany: true, oldest: events.at(-1)!.created }
     }
     const { id, type, created } = event
-    events.push({ id, type, created, subject: subjectOf(account, event) })
+    events.push({ id, type, created, subject: subjectOf(account, deploymentId, event) })
   }
   return { events: events.reverse().sort((one, other) => one.created - other.created) }
 }
@@ -232,7 +235,7 @@ async function followLook(
   const { id: eventId, type } = events.at(-1)!
   let listed: RetrySubject | undefined = 'paymentIntent' in subject ? subject : undefined
   const look = async () => {
-    const poke = await pokeFor(run.account, subject)
+    const poke = await pokeFor(run, subject)
     if ('ignored' in poke) {
       await follow(run, poke, { eventId, type })
       return
@@ -287,8 +290,9 @@ function wasSeenTo({ seenUpTo = 0, seenEvent }: Purchase, { id, created }: Seen)
   return created <= seenUpTo || id === seenEvent
 }
 
-function pokeFor(account: StripeAccount, subject: Subject): Promise<Poke> | Poke {
-  return 'paymentIntent' in subject ? pokeOfPayment(account, subject.paymentIntent) : subject
+function pokeFor({ account, deploymentId }: Run, subject: Subject): Promise<Poke> | Poke {
+  if (!('paymentIntent' in subject)) return subject
+  return pokeOfPayment(account, deploymentId, subject.paymentIntent)
 }
 
 async function follow(
@@ -317,11 +321,11 @@ async function tryAgain(run: Run): Promise<void> {
 }
 
 async function tryOnce(run: Run, retry: Retry, outage: OutageWatch): Promise<void> {
-  const { store, account, now, report } = run
+  const { store, now, report } = run
   report.retried++
   const again = async () => {
     const subject = 'purchase' in retry ? retry.purchase : retry
-    return follow(run, await pokeFor(account, subject), {})
+    return follow(run, await pokeFor(run, subject), {})
   }
   try {
     const outcome = await patiently(again)

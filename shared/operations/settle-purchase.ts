@@ -1,5 +1,7 @@
 import { momentOf, settle } from '../domain/movement.ts'
 import {
+  blockOf,
+  isAbandoned,
   mismatchOf,
   movesTokens,
   type PaymentFacts,
@@ -17,7 +19,8 @@ import type { StripeAccount } from '../payments/stripe.ts'
 import { signal } from '../signals.ts'
 import { commit, readUpToDate } from '../store/commit.ts'
 import type { Store } from '../store/dynamodb.ts'
-import { readPurchase, replacePurchase } from '../store/ledger.ts'
+import { readPurchase } from '../store/ledger.ts'
+import { replaceOrder } from '../store/orders.ts'
 import { pendingPurchases } from '../store/pending.ts'
 import { readWorkspace } from '../store/workspaces.ts'
 
@@ -48,6 +51,10 @@ export async function settlePurchase(
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     const purchase = await readPurchase(store, workspaceId, purchaseId)
     if (!purchase) return { refused: 'purchase_not_found' }
+    if (isAbandoned(purchase, now)) {
+      await replaceOrder(store, purchase, closed(purchase, now))
+      continue
+    }
     if (!purchase.sessionId) return { purchase }
 
     const facts = await readFacts(account, purchase.sessionId)
@@ -58,15 +65,28 @@ export async function settlePurchase(
     const standing = standingOf(purchase, facts)
     const stood = stands(purchase, standing)
     if (stood && !(await hasReturned(store, purchase, standing, now))) return { purchase }
-    if (stood || movesTokens(purchase, standing)) {
+    if (stood || needsMovement(purchase, standing)) {
       const refusal = await moveTokens(store, purchase, standing, now)
       if (refusal) return refusal
     } else {
       const after = settled(purchase, standing, now.toISOString())
-      await replacePurchase(store, { purchase: after, replacesVersion: purchase.version })
+      await replaceOrder(store, purchase, after)
     }
   }
   return { refused: 'busy' }
+}
+
+/** Whether tokens move, or the workspace is to be kept from buying, or no longer: more than the purchase changes. */
+function needsMovement(purchase: Purchase, standing: Standing): boolean {
+  return (
+    movesTokens(purchase, standing) || blockOf(purchase, standing, purchase.shortfall) !== undefined
+  )
+}
+
+/** An order that never got its checkout, after which nobody can pay it. */
+function closed(purchase: Purchase, now: Date): Purchase {
+  const { version } = purchase
+  return { ...purchase, status: 'expired', version: version + 1, updatedAt: now.toISOString() }
 }
 
 /** Whether something the purchase has pending is there to be taken, or is known to have been spent. */

@@ -1,15 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { periodOf } from '../domain/period.ts'
 import { priceOf, purchaseBarFor, type Role, topUpOffer } from '../domain/plan.ts'
-import type { Purchase } from '../domain/purchase.ts'
+import { isAbandoned, type Purchase } from '../domain/purchase.ts'
 import type { Refusal, RefusalCode } from '../domain/refusal.ts'
 import { asOf, topUpsMax, type Workspace } from '../domain/workspace.ts'
-import { openCheckout } from '../payments/checkout.ts'
+import { expireCheckout, openCheckout } from '../payments/checkout.ts'
 import type { StripeAccount } from '../payments/stripe.ts'
+import { deploymentId } from '../store/deployment.ts'
 import type { Store } from '../store/dynamodb.ts'
-import { createPurchase, readPurchase, replacePurchase } from '../store/ledger.ts'
+import { readPurchase } from '../store/ledger.ts'
+import { oldestOpenOrders, placeOrder, replaceOrder } from '../store/orders.ts'
 import { readWorkspace } from '../store/workspaces.ts'
 import { derivedId } from './derived-id.ts'
+import { settlePurchase } from './settle-purchase.ts'
 
 export interface Order {
   workspaceId: string
@@ -19,6 +22,8 @@ export interface Order {
   by: string
   tokens: number
   returnUrl: string
+  /** How the checkout is to be, in Stripe's words. */
+  checkout?: Purchase['checkout']
 }
 
 /** Times the purchase is read again because another request for it came between. */
@@ -44,7 +49,7 @@ export async function startPurchase(
   if (!stored) return { refused: 'workspace_not_found' }
   // A plan that waited for the reset counts from the 1st, whether or not the reset has been written yet.
   const workspace = asOf(stored, periodOf(now))
-  const wanted = purchaseOf(order, account, customerOf(workspace), now)
+  const wanted = purchaseOf(order, account, await deploymentId(store), customerOf(workspace), now)
   const refused = barFor(workspace, order)
   // What an admin ordered while the plan allowed it is found again by the retry, whatever the plan has become.
   const found =
@@ -53,16 +58,63 @@ export async function startPurchase(
     (await readPurchase(store, wanted.workspaceId, wanted.purchaseId))
   if (refused && !found) return { refused, workspace }
 
-  const created = !found && (await createPurchase(store, wanted))
+  const placed = found ? 'exists' : await place(store, account, wanted, now)
+  if (placed === 'busy') return { refused: 'busy' }
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     const purchase = (await readPurchase(store, wanted.workspaceId, wanted.purchaseId))!
-    if (purchase.tokens !== wanted.tokens || purchase.returnUrl !== wanted.returnUrl) {
-      return { refused: 'idempotency_key_reused' }
+    if (!isSameOrder(purchase, wanted)) return { refused: 'idempotency_key_reused' }
+    const isClosed = purchase.status === 'expired'
+    if (purchase.sessionId || isClosed) return { purchase, replayed: placed === 'exists' }
+    if (isAbandoned(purchase, now)) {
+      await settlePurchase(store, account, purchase, now)
+      continue
     }
-    if (purchase.sessionId) return { purchase, replayed: !created }
     await findSession(store, account, purchase, now)
   }
   return { refused: 'busy' }
+}
+
+/** An order made under a test key is another one under a live key, and is never opened there. */
+function isSameOrder(one: Purchase, other: Purchase): boolean {
+  return (
+    one.tokens === other.tokens &&
+    one.returnUrl === other.returnUrl &&
+    one.livemode === other.livemode
+  )
+}
+
+/** Places an order. Where the workspace has as many open as it may, the one that has waited longest makes room. */
+async function place(
+  store: Store,
+  account: StripeAccount,
+  wanted: Purchase,
+  now: Date,
+): Promise<'placed' | 'exists' | 'busy'> {
+  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+    const placed = await placeOrder(store, wanted)
+    if (placed !== 'full') return placed
+    for (const open of await oldestOpenOrders(store, wanted.workspaceId, attemptsMax)) {
+      if (await makesRoom(store, account, open, now)) break
+    }
+  }
+  return 'busy'
+}
+
+/** Closes an open order, or finds that it was paid just now and settles it. */
+async function makesRoom(
+  store: Store,
+  account: StripeAccount,
+  open: Purchase,
+  now: Date,
+): Promise<boolean> {
+  if (open.sessionId) await expireCheckout(account, open.sessionId)
+  else {
+    const { version } = open
+    const updatedAt = now.toISOString()
+    await replaceOrder(store, open, { ...open, status: 'expired', version: version + 1, updatedAt })
+  }
+  const settled = await settlePurchase(store, account, open, now)
+  return 'purchase' in settled && settled.purchase.status !== 'open'
 }
 
 /** A company that is a customer already stays the same one, whoever else has paid since. */
@@ -72,7 +124,7 @@ function customerOf({ stripeCustomerId, checkoutCustomerId }: Workspace): string
 
 function barFor(workspace: Workspace, { role, tokens }: Order): RefusalCode | undefined {
   const full = workspace.topUps > topUpsMax - tokens
-  return purchaseBarFor(workspace.plan, role) ?? (full ? 'top_ups_limit' : undefined)
+  return purchaseBarFor(workspace, role) ?? (full ? 'top_ups_limit' : undefined)
 }
 
 /**
@@ -86,14 +138,11 @@ async function findSession(
   now: Date,
 ): Promise<void> {
   const remember = (learned: Partial<Purchase>) =>
-    replacePurchase(store, {
-      purchase: {
-        ...purchase,
-        ...learned,
-        version: purchase.version + 1,
-        updatedAt: now.toISOString(),
-      },
-      replacesVersion: purchase.version,
+    replaceOrder(store, purchase, {
+      ...purchase,
+      ...learned,
+      version: purchase.version + 1,
+      updatedAt: now.toISOString(),
     })
   const outcome = await openCheckout(account, purchase)
   if ('sessionId' in outcome) {
@@ -123,14 +172,16 @@ async function findSession(
 }
 
 function purchaseOf(
-  { workspaceId, key, by, tokens, returnUrl }: Order,
+  { workspaceId, key, by, tokens, returnUrl, checkout }: Order,
   { livemode }: StripeAccount,
+  deploymentId: string,
   customerId: string | undefined,
   now: Date,
 ): Purchase {
   return {
     workspaceId,
     purchaseId: derivedId('pur', workspaceId, key),
+    deploymentId,
     status: 'open',
     tokens,
     amount: priceOf(tokens),
@@ -139,6 +190,7 @@ function purchaseOf(
     returnUrl,
     by,
     customerId,
+    checkout,
     attempt: 1,
     version: 1,
     reversed: 0,

@@ -25,11 +25,11 @@ export async function openCheckout(
   { client }: StripeAccount,
   purchase: Purchase,
 ): Promise<CheckoutOutcome> {
-  const { purchaseId, attempt } = purchase
+  const { deploymentId, purchaseId, attempt } = purchase
   try {
     const session = await answeredByStripe(
       client.checkout.sessions.create(sessionParams(purchase), {
-        idempotencyKey: `${purchaseId}/${attempt}`,
+        idempotencyKey: `${deploymentId}/${purchaseId}/${attempt}`,
       }),
     )
     return { sessionId: session.id, checkoutUrl: session.url! }
@@ -52,8 +52,8 @@ function failedOf(error: unknown): Extract<CheckoutOutcome, { failed: string }> 
 }
 
 function sessionParams(purchase: Purchase): Stripe.Checkout.SessionCreateParams {
-  const { workspaceId, purchaseId, customerId } = purchase
-  const metadata = { workspaceId, purchaseId }
+  const { deploymentId, workspaceId, purchaseId, customerId } = purchase
+  const metadata = { deploymentId, workspaceId, purchaseId }
   const checkout: CheckoutOptions = { invoice_creation: { enabled: true }, ...purchase.checkout }
   return {
     ...checkout,
@@ -83,6 +83,19 @@ function customerUpdate({
 }
 
 /**
+ * Closes the checkout of an order nobody pays. One that cannot be closed has been paid or closed meanwhile: the
+ * caller looks which. Throws `Unavailable` when Stripe does not answer.
+ */
+export async function expireCheckout({ client }: StripeAccount, sessionId: string): Promise<void> {
+  try {
+    await answeredByStripe(client.checkout.sessions.expire(sessionId))
+  } catch (error) {
+    const { statusCode = 0 } = failureOf(error) ?? {}
+    if (statusCode !== 400 && statusCode !== 404) throw error
+  }
+}
+
+/**
  * What Stripe says now about the session of a purchase, its payment, refunds and disputes; undefined where
  * Stripe does not know the session. Events are never consulted: they may be late, doubled or out of order.
  */
@@ -99,6 +112,7 @@ export async function readFacts(
   // Cards that were declined before left charges too; of a payment that succeeded, the latest is the one.
   const charge = status === 'paid' ? (intent?.latest_charge as Stripe.Charge | null) : null
   return {
+    deploymentId: session.metadata?.deploymentId,
     workspaceId: session.metadata?.workspaceId,
     purchaseId: session.metadata?.purchaseId,
     livemode: session.livemode,
@@ -107,7 +121,9 @@ export async function readFacts(
     amountSubtotal: session.amount_subtotal ?? 0,
     amountDiscounted: session.total_details?.amount_discount ?? 0,
     amountTotal: isFree(session) ? 0 : (session.amount_total ?? 0),
-    ...(charge ? await readTakenBack(client, charge) : { amountRefunded: 0, amountDisputed: 0 }),
+    ...(charge
+      ? await readTakenBack(client, charge)
+      : { amountRefunded: 0, amountDisputed: 0, disputeLost: false }),
     customerId: idOf(session.customer),
   }
 }
@@ -136,7 +152,7 @@ function isFree({ payment_status }: Stripe.Checkout.Session): boolean {
 async function readTakenBack(
   client: Stripe,
   charge: Stripe.Charge,
-): Promise<Pick<PaymentFacts, 'amountRefunded' | 'amountDisputed'>> {
+): Promise<Pick<PaymentFacts, 'amountRefunded' | 'amountDisputed' | 'disputeLost'>> {
   const page = { charge: charge.id, limit: 100 }
   const all = { limit: listedMax }
   const [refunds, disputes] = await answeredByStripe(
@@ -148,6 +164,7 @@ async function readTakenBack(
   return {
     amountRefunded: refundedOf(charge, refunds),
     amountDisputed: disputedOf(charge, disputes),
+    disputeLost: disputes.some(({ status }) => status === 'lost' || status.startsWith('appeal_')),
   }
 }
 

@@ -27,8 +27,11 @@ export const eventTypes = [
 
 export type Poke =
   | { workspaceId: string; purchaseId: string }
-  /** Of a type we do not follow; about something we did not sell; from the other mode than our key's. */
-  | { ignored: 'type' | 'not_ours' | 'livemode' }
+  /**
+   * Of a type we do not follow; about something we did not sell; sold by another deployment at the same account;
+   * from the other mode than our key's.
+   */
+  | { ignored: 'type' | 'not_ours' | 'other_deployment' | 'livemode' }
 
 /** How far a signature's time may be from ours, which bounds how long a captured delivery can be replayed. */
 const signatureToleranceSeconds = 300
@@ -65,21 +68,30 @@ function isFromTheFuture(signature: string, now: Date): boolean {
   return signedAtSeconds - now.getTime() / 1000 > signatureToleranceSeconds
 }
 
-/** Which purchase an event is about. Refunds and disputes are led back through their payment intent. */
-export async function pokeOf(account: StripeAccount, event: Stripe.Event): Promise<Poke> {
-  const subject = subjectOf(account, event)
-  return 'paymentIntent' in subject ? pokeOfPayment(account, subject.paymentIntent) : subject
+/**
+ * Which purchase of the deployment an event is about. Refunds and disputes are led back through their payment
+ * intent.
+ */
+export async function pokeOf(
+  account: StripeAccount,
+  deploymentId: string,
+  event: Stripe.Event,
+): Promise<Poke> {
+  const subject = subjectOf(account, deploymentId, event)
+  if (!('paymentIntent' in subject)) return subject
+  return pokeOfPayment(account, deploymentId, subject.paymentIntent)
 }
 
 /** What the event itself says it is about: a purchase, or a payment that has to be asked for its purchase. */
 export function subjectOf(
   account: StripeAccount,
+  deploymentId: string,
   event: Stripe.Event,
 ): Poke | { paymentIntent: string } {
   if (!eventTypes.includes(event.type as (typeof eventTypes)[number])) return { ignored: 'type' }
   if (event.livemode !== account.livemode) return { ignored: 'livemode' }
   const object = event.data.object as EventObject
-  if (object.object === 'checkout.session') return namedIn(object.metadata)
+  if (object.object === 'checkout.session') return namedIn(object.metadata, deploymentId)
   const paymentIntent = idOf(object.payment_intent)
   return paymentIntent ? { paymentIntent } : { ignored: 'not_ours' }
 }
@@ -87,17 +99,18 @@ export function subjectOf(
 /** Which purchase a payment is for. */
 export async function pokeOfPayment(
   { client }: StripeAccount,
+  deploymentId: string,
   paymentIntent: string,
 ): Promise<Poke> {
   const intent = await unlessMissing(client.paymentIntents.retrieve(paymentIntent))
-  return intent ? namedIn(intent.metadata) : { ignored: 'not_ours' }
+  return intent ? namedIn(intent.metadata, deploymentId) : { ignored: 'not_ours' }
 }
 
-function namedIn(metadata: Stripe.Metadata | null): Poke {
-  const { workspaceId, purchaseId } = metadata ?? {}
-  return isWorkspaceId(workspaceId) && isPurchaseId(purchaseId)
-    ? { workspaceId, purchaseId }
-    : { ignored: 'not_ours' }
+function namedIn(metadata: Stripe.Metadata | null, deploymentId: string): Poke {
+  const { deploymentId: soldBy, workspaceId, purchaseId } = metadata ?? {}
+  const isOfOurKind = soldBy && isWorkspaceId(workspaceId) && isPurchaseId(purchaseId)
+  if (!isOfOurKind) return { ignored: 'not_ours' }
+  return soldBy === deploymentId ? { workspaceId, purchaseId } : { ignored: 'other_deployment' }
 }
 
 function idOf(reference: string | { id: string } | null): string | undefined {

@@ -85,17 +85,13 @@ export async function readPurchase(
   return item as Purchase | undefined
 }
 
-/** Stores a new purchase. False where one with its id exists already. */
-export function createPurchase(store: Store, purchase: Purchase): Promise<boolean> {
-  return applied(
-    store.client.send(
-      new PutCommand({
-        TableName: store.ledgerTable,
-        Item: purchaseItem(purchase),
-        ConditionExpression: notYetRecorded,
-      }),
-    ),
-  )
+/** The write that stores a new purchase, if none has its id yet. */
+export function purchaseCreated(store: Store, purchase: Purchase) {
+  return {
+    TableName: store.ledgerTable,
+    Item: purchaseItem(purchase),
+    ConditionExpression: notYetRecorded,
+  }
 }
 
 /** Replaces a purchase on its own, where no tokens move. False where it has changed since it was read. */

@@ -144,6 +144,10 @@ function workspaceUpdate(store: Store, { entry, when, add, set }: Movement): Upd
       `${name('impounded')} = ${increased('impounded', value('impoundedAdded', add.impounded))}`,
     )
   }
+  if (add.openOrders) {
+    const added = value('openOrdersAdded', add.openOrders)
+    sets.push(`${name('openOrders')} = ${increased('openOrders', added)}`)
+  }
   if (add.day) {
     const day = `${name('days')}.${name(add.day.day)}`
     const used = `if_not_exists(${day}, ${value('zero', 0)}) + ${value('dayAdded', add.day.tokens)}`

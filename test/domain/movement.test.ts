@@ -339,7 +339,7 @@ describe('a settlement', () => {
   it('at the same reversal as before takes nothing and gives nothing back', () => {
     // A dispute beside a refund: its status changes, and what the purchase should lose does not.
     const purchase = purchaseWith({ status: 'refunded', reversed: 400_000, taken: 400_000 })
-    const standing = { status: 'disputed', reversed: 400_000 } as const
+    const standing = { status: 'disputed', reversed: 400_000, lost: false } as const
     const movement = allowed(settle(purchase, standing, moment, workspaceWith()))
     expect(movement.entry).toMatchObject({ tokens: 0, shortfall: 0 })
     expect(movement.add).toEqual({})

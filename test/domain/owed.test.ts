@@ -538,7 +538,8 @@ function opened() {
     reverses(get: () => Purchase, reversed: number) {
       return shop.settles(get(), { status: reversed > 0 ? 'refunded' : 'paid', reversed })
     },
-    settles(purchase: Purchase, standing: { status: Purchase['status']; reversed: number }) {
+    settles(purchase: Purchase, stands: { status: Purchase['status']; reversed: number }) {
+      const standing = { ...stands, lost: false }
       const key = ({ pendingSince, purchaseId }: Purchase) => `${pendingSince} ${purchaseId}`
       const ahead = [...purchases.values()]
         .filter((other) => other.pending > 0 && key(other) < key(purchase))

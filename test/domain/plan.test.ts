@@ -40,6 +40,13 @@ describe('buying', () => {
     ['pro', 'admin', undefined],
     ['teams', 'admin', undefined],
   ] as const)('on %s as %s is barred by %s', (plan, role, bar) => {
-    expect(purchaseBarFor(plan, role)).toBe(bar)
+    expect(purchaseBarFor({ plan }, role)).toBe(bar)
+  })
+
+  it('is barred for admins of a workspace that is blocked, after the plan and the role have spoken', () => {
+    const blockedBy = { pur_1: '2026-07-14T09:00:00.000Z' }
+    expect(purchaseBarFor({ plan: 'pro', blockedBy }, 'admin')).toBe('purchases_blocked')
+    expect(purchaseBarFor({ plan: 'pro', blockedBy }, 'member')).toBe('admin_required')
+    expect(purchaseBarFor({ plan: 'starter', blockedBy }, 'admin')).toBe('upgrade_required')
   })
 })

@@ -205,7 +205,7 @@ describe('a refund while tokens are held', () => {
     const looking = async (at: Date) => {
       const purchase = await getPurchase(store, stripe.account, sale, at)
       if ('refused' in purchase) throw new Error(purchase.refused)
-      return purchaseView(purchase)
+      return purchaseView(purchase, at)
     }
     expect(await looking(minutes(2))).toMatchObject({ credited: 1_000_000, pending: 1_000_000 })
     await close(sale, holdId)

@@ -9,7 +9,8 @@ import { grantTokens } from '../../shared/operations/grant-tokens.ts'
 import { backoff, commit, rollOver } from '../../shared/store/commit.ts'
 import type { Store } from '../../shared/store/dynamodb.ts'
 import { takeTurn } from '../../shared/store/events-cursor.ts'
-import { createPurchase, readEntry } from '../../shared/store/ledger.ts'
+import { readEntry } from '../../shared/store/ledger.ts'
+import { placeOrder } from '../../shared/store/orders.ts'
 import { addRetry } from '../../shared/store/retries.ts'
 import { schema } from '../../shared/store/schema.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
@@ -199,7 +200,7 @@ describe('the order of outcomes', () => {
   it('says that a purchase is stale before it looks at the workspace', async () => {
     const workspaceId = await starter()
     const purchase = purchaseWith({ workspaceId, version: 7 })
-    await createPurchase(beside, purchase)
+    await placeOrder(beside, purchase)
     const before = await everythingIn(beside)
     const outcome = await commit(store, {
       workspaceId,
@@ -534,7 +535,7 @@ describe('the shelves of the ledger', () => {
     await consumeBeside(workspaceId)
     await grantBeside(workspaceId, 5)
     await consumeBeside(workspaceId, { key: 'august' }, august)
-    await createPurchase(beside, purchaseWith({ workspaceId }))
+    await placeOrder(beside, purchaseWith({ workspaceId }))
     await takeTurn(beside, 1)
     await addRetry(beside, { paymentIntent: 'pi_1' }, '2026-07-01', '2026-07-02')
     const items = await everythingIn(beside)
@@ -553,10 +554,7 @@ describe('the shelves of the ledger', () => {
     await consumeBeside(workspaceId)
     await grantBeside(workspaceId, 5)
     await consumeBeside(workspaceId, { key: 'august' }, august)
-    await createPurchase(
-      beside,
-      purchaseWith({ workspaceId, createdAt: '2026-07-20T00:00:00.000Z' }),
-    )
+    await placeOrder(beside, purchaseWith({ workspaceId, createdAt: '2026-07-20T00:00:00.000Z' }))
     const { Items = [] } = await beside.client.send(
       new QueryCommand({
         TableName: beside.ledgerTable,

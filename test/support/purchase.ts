@@ -5,6 +5,7 @@ export function purchaseWith(over: Partial<Purchase> = {}): Purchase {
   return {
     workspaceId: 'acme',
     purchaseId: 'pur_1',
+    deploymentId: 'dep_1',
     status: 'open',
     tokens: 1_000_000,
     amount: 250,
@@ -29,6 +30,7 @@ export function purchaseWith(over: Partial<Purchase> = {}): Purchase {
 /** What Stripe says of that order once it has been paid in full. */
 export function factsWith(over: Partial<PaymentFacts> = {}): PaymentFacts {
   return {
+    deploymentId: 'dep_1',
     workspaceId: 'acme',
     purchaseId: 'pur_1',
     livemode: false,
@@ -39,6 +41,7 @@ export function factsWith(over: Partial<PaymentFacts> = {}): PaymentFacts {
     amountTotal: 250,
     amountRefunded: 0,
     amountDisputed: 0,
+    disputeLost: false,
     ...over,
   }
 }
