@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { grouped } from '../shared/domain/grouped.ts'
 import {
+  blockOf,
+  isAbandoned,
   isPaid,
-  isUnsettled,
   mismatchOf,
   type PaymentFacts,
   type Purchase,
@@ -61,8 +62,6 @@ const pageSize = 240
 const outageAfter = 20
 /** A paid order is to be credited within these, so what still differs then was not about to be mended. */
 const usualAgainAfterMs = 5_000
-/** An order that found no checkout for so long can never get one. */
-const openWithoutCheckoutMsMax = 24 * 3_600_000
 
 /**
  * Compares the purchases of one workspace or of all with what Stripe says of them now, by the rule that settles
@@ -162,14 +161,13 @@ async function look(account: StripeAccount, purchase: Purchase, now: Date): Prom
 }
 
 /** Such an order could not be paid, so there is nothing at Stripe to compare it with. */
-function withoutCheckout({ status, createdAt }: Purchase, now: Date): Finding {
-  if (status === 'open') {
-    const old = now.getTime() - Date.parse(createdAt) >= openWithoutCheckoutMsMax
-    if (!old) return { verdict: 'stands', lines: [] }
+function withoutCheckout(purchase: Purchase, now: Date): Finding {
+  const { status, createdAt } = purchase
+  if (isAbandoned(purchase, now)) {
     const line = `status: open is stored, and it should be expired: it has had no checkout since ${createdAt}`
     return { verdict: 'differs', lines: [line] }
   }
-  if (!isPaid(status) && !isUnsettled(status)) return { verdict: 'stands', lines: [] }
+  if (!isPaid(status) && status !== 'processing') return { verdict: 'stands', lines: [] }
   const line = `status: ${status} is stored, and no checkout that it could have been paid at`
   return { verdict: 'contradicts', lines: [line] }
 }
@@ -190,23 +188,33 @@ function differences(purchase: Purchase, facts: PaymentFacts, standing: Standing
       `tokens to lose: ${grouped(reversed)} is stored, Stripe makes it ${grouped(standing.reversed)} (${money(amountTotal)} paid, ${money(amountRefunded)} refunded, ${money(amountDisputed)} disputed)`,
     )
   }
+  const block = blockOf(purchase, standing, purchase.shortfall)
+  if (block === 'blocks') {
+    lines.push(
+      `purchasing: allowed, and a lost dispute left ${grouped(purchase.shortfall)} tokens that were spent: it should be blocked`,
+    )
+  } else if (block === 'clears') {
+    lines.push('purchasing: blocked by this purchase, and no dispute of it is lost any more')
+  }
   return lines
 }
 
 /** The fact, as it is stored and as Stripe has it. */
 function contradiction(purchase: Purchase, facts: PaymentFacts, field: keyof PaymentFacts): string {
-  const { workspaceId, purchaseId, amount, currency, livemode, status } = purchase
+  const { deploymentId, workspaceId, purchaseId, amount, currency, livemode, status } = purchase
   const { amountSubtotal, amountDiscounted, amountTotal } = facts
   const ours = (minor: number) => inWords(minor, currency)
   const mode = (live: boolean) => (live ? 'live' : 'test')
-  const others = (id: string | undefined) => (id ? `it is ${id}'s` : 'it is nobody of ours')
+  const theirs = (id: string | undefined) => id ?? 'none'
   switch (field) {
     case 'livemode':
       return `mode: ${mode(livemode)} is stored, Stripe says ${mode(facts.livemode)}`
+    case 'deploymentId':
+      return `deployment: ${deploymentId} is stored, Stripe says ${theirs(facts.deploymentId)}`
     case 'workspaceId':
-      return `workspace: ${workspaceId} is stored, Stripe says ${others(facts.workspaceId)}`
+      return `workspace: ${workspaceId} is stored, Stripe says ${theirs(facts.workspaceId)}`
     case 'purchaseId':
-      return `purchase: ${purchaseId} is stored, Stripe says ${others(facts.purchaseId)}`
+      return `purchase: ${purchaseId} is stored, Stripe says ${theirs(facts.purchaseId)}`
     case 'currency':
       return `currency: ${currency} is stored, Stripe says ${facts.currency}`
     case 'amountSubtotal':
@@ -216,7 +224,7 @@ function contradiction(purchase: Purchase, facts: PaymentFacts, field: keyof Pay
     case 'amountTotal':
       return `paid: at least ${ours(amountSubtotal - amountDiscounted)} is due, Stripe says ${ours(amountTotal)}`
     default:
-      return `${field}: ${field === 'status' ? status : 'another'} is stored, Stripe says ${facts[field]}`
+      return `status: ${status} is stored, Stripe says ${facts.status}`
   }
 }
 

@@ -14,7 +14,7 @@ import { settlePurchase } from '../../shared/operations/settle-purchase.ts'
 import type { Store } from '../../shared/store/dynamodb.ts'
 import { readPurchase } from '../../shared/store/ledger.ts'
 import { everythingIn } from '../support/books.ts'
-import { openOrder, openWorkspace, type Sale } from '../support/shop.ts'
+import { openOrder, openWorkspace, type Sale, useUp } from '../support/shop.ts'
 import { openTestStore } from '../support/store.ts'
 import { openTestStripe, type TestStripe } from '../support/stripe.ts'
 import { answering, broken, type StripeWire, throughStripeWire } from '../support/stripe-wire.ts'
@@ -155,6 +155,25 @@ describe('an audit against Stripe', () => {
     ])
   })
 
+  it('names a workspace that a lost dispute should keep from buying, and one it should not any more', async () => {
+    const { sale, paymentIntent } = await paid()
+    await useUp(store, sale, 2_500_000, now)
+    await stripe.bank(paymentIntent, 'dispute')
+    await settlePurchase(store, stripe.account, sale, now)
+    await stripe.bank(paymentIntent, 'lose')
+    const lost = await auditing()
+    expect(lost).toMatchObject(all({ differs: 1 }))
+    expect(lost.text).toContain('purchasing: allowed, and a lost dispute left 500,000 tokens')
+    await settlePurchase(store, stripe.account, sale, now)
+    expect(await auditing()).toMatchObject(all({ stands: 1 }))
+
+    await stripe.bank(paymentIntent, 'appeal')
+    await stripe.bank(paymentIntent, 'win')
+    const won = await auditing()
+    expect(won).toMatchObject(all({ differs: 1 }))
+    expect(won.text).toContain('purchasing: blocked by this purchase, and no dispute of it is lost')
+  })
+
   it('is content with tokens that are pending, and lists them', async () => {
     const { sale, paymentIntent } = await paid()
     const hold = { workspaceId, key: 'all', tokens: 3_000_000, ttlSeconds: 600 }
@@ -171,6 +190,11 @@ describe('an audit against Stripe', () => {
 
   it.each<[string, Partial<Purchase>, string]>([
     ['another price', { amount: 500 }, 'price: 5.00 USD is stored, Stripe says 2.50 USD'],
+    [
+      'another deployment',
+      { deploymentId: 'dep_x' },
+      'deployment: dep_x is stored, Stripe says dep_',
+    ],
     ['another currency', { currency: 'eur' }, 'currency: eur is stored, Stripe says usd'],
     ['a payment that was none', { status: 'paid', sessionId: undefined }, 'and no checkout that'],
   ])('tells %s from what a look would settle', async (_what, fields, said) => {
@@ -186,7 +210,7 @@ describe('an audit against Stripe', () => {
     await amend(one, { sessionId: other.session })
     const { text, ...counts } = await auditing()
     expect(counts).toEqual(all({ stands: 1, contradicts: 1 }))
-    expect(text).toContain(`${one.purchaseId} is stored, Stripe says it is ${other.purchaseId}`)
+    expect(text).toContain(`${one.purchaseId} is stored, Stripe says ${other.purchaseId}`)
   })
 
   it('tells a checkout that Stripe does not know', async () => {
