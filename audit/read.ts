@@ -48,6 +48,26 @@ export async function* workspaceIds(store: Store): AsyncGenerator<string> {
   } while (from)
 }
 
+/** The purchases of a workspace, as they are stored now. */
+export async function* purchasesOf(store: Store, workspaceId: string): AsyncGenerator<Purchase> {
+  let from: Record<string, unknown> | undefined
+  do {
+    const { Items = [], LastEvaluatedKey } = await answered(
+      store.client.send(
+        new QueryCommand({
+          TableName: store.ledgerTable,
+          KeyConditionExpression: 'workspaceId = :workspaceId AND begins_with(entryId, :purchase)',
+          ExpressionAttributeValues: { ':workspaceId': workspaceId, ':purchase': 'purchase#' },
+          ConsistentRead: true,
+          ExclusiveStartKey: from,
+        }),
+      ),
+    )
+    yield* Items as Purchase[]
+    from = LastEvaluatedKey
+  } while (from)
+}
+
 type LedgerItem = LedgerEntry | OpenHold | (Purchase & { type: 'purchase' })
 
 async function readLedger(store: Store, workspaceId: string): Promise<LedgerItem[]> {

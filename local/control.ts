@@ -10,6 +10,7 @@ export interface ControlOptions {
   identityOf: (persona: string) => Identity
   schedules: Pick<Schedules, 'runMonthly' | 'runRecurring'>
   tables: LocalTables
+  stripe: LocalStripe
   /** Called when the clock has been moved, so that what is due by the new time happens. */
   clockMoved: () => Promise<void>
 }
@@ -21,6 +22,12 @@ export interface LocalTables {
   workspacesTable: string
   ledgerTable: string
 }
+
+/**
+ * How to reach the Stripe stand-in, whose key opens nothing else. Where Stripe's own test mode is used, nothing
+ * is told: that key is somebody's.
+ */
+export type LocalStripe = { standIn: true; apiBase: string; apiKey: string } | { standIn: false }
 
 /**
  * What exists on this machine only: signing in as a persona, moving the clock, running the schedules.
@@ -53,6 +60,8 @@ export function openControl(options: ControlOptions) {
     },
 
     'GET /local/tables': async () => Response.json(options.tables),
+
+    'GET /local/stripe': async () => Response.json(options.stripe),
 
     'GET /local/clock': async () => Response.json(time()),
 
@@ -87,7 +96,8 @@ POST /local/clock {"now":"2026-08-01T00:00:00Z"}   moves it; {} goes back to rea
 POST /local/reset                    runs the monthly schedules for that time
 POST /local/reconcile                runs the reconciliation with Stripe
 GET  /local/tables                   where the tables are; npm run audit checks them
-/local/stripe/…                      the Stripe stand-in
+GET  /local/stripe                   where the Stripe stand-in is; npm run audit -- --stripe asks it
+/local/stripe/…                      its controls
 /local/identity/.well-known/openid-configuration   the issuer of the tokens
 /docs/errors.md                      every error the API answers
 

@@ -197,6 +197,9 @@ async function start(
       region: dynamoDbRegion,
       ...tableNamesOf(deployment),
     },
+    stripe: stripe
+      ? { standIn: true, apiBase: stripe.apiBase, apiKey: stripeSecret.apiKey }
+      : { standIn: false },
     clockMoved: async () => stripe?.tick(),
   })
   const signIn = openSignIn({ identity, origins: [url, server.url] })

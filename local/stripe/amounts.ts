@@ -5,6 +5,8 @@ export interface TaxSetting {
   percent: number
   /** Whether it comes on top of the prices or is part of them. */
   behavior: 'exclusive' | 'inclusive'
+  /** Sessions that do not ask are taxed as well: what Stripe adds is not for those who open sessions to say. */
+  unasked?: boolean
 }
 
 /** The amounts of a session, in minor units. */

@@ -81,12 +81,16 @@ function setFailing(trouble: Trouble, id: string, { status }: Record<string, unk
   return Response.json({ status })
 }
 
-function setTax(account: Account, { percent, behavior }: Record<string, unknown>): Response {
+function setTax(
+  account: Account,
+  { percent, behavior, unasked = false }: Record<string, unknown>,
+): Response {
   if (!isWhole(percent, 0, 100)) return problem(400, 'percent must be a whole number up to 100.')
   if (behavior !== 'exclusive' && behavior !== 'inclusive') {
     return problem(400, 'behavior must be exclusive or inclusive.')
   }
-  account.tax = { percent, behavior }
+  if (typeof unasked !== 'boolean') return problem(400, 'unasked must be true or false.')
+  account.tax = { percent, behavior, unasked }
   return Response.json(account.tax)
 }
 

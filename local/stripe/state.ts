@@ -283,8 +283,9 @@ export class Account {
       session.discounts = [{ coupon: newId('co'), promotion_code: newId('promo') }]
     }
     const { percentOff = 0 } = checkout
-    if (percentOff === 0 && !order.automaticTax) return undefined
-    const tax = order.automaticTax ? this.tax : { ...this.tax, percent: 0 }
+    const taxed = order.automaticTax || this.tax.unasked === true
+    if (percentOff === 0 && !taxed) return undefined
+    const tax = taxed ? this.tax : { ...this.tax, percent: 0 }
     Object.assign(session, amountsOf(subtotalOf(order), percentOff, tax))
     if (order.automaticTax) session.automatic_tax.status = 'complete'
     return undefined

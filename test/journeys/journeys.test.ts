@@ -4,6 +4,7 @@ import { codesSeen, restoreWorld, stopWorld } from './world.ts'
 
 import './main-journey.ts'
 import './money.ts'
+import './finance.ts'
 import './holds.ts'
 import './access.ts'
 import './climbing.ts'

@@ -68,6 +68,14 @@ export async function setStripe(
   moved.set(what, () => setStripe(what, what === 'outage' ? 'none' : 'deliver'))
 }
 
+/** Lets Stripe tax every payment by so much, until the journey is over. */
+export async function setTax(percent: number, behavior: 'inclusive' | 'exclusive'): Promise<void> {
+  const set = async (body: object) =>
+    expect((await ask('POST /local/stripe/tax', undefined, { body })).status).toBe(200)
+  await set({ percent, behavior, unasked: true })
+  moved.set('tax', async () => set({ percent: 19, behavior: 'exclusive' }))
+}
+
 /** Puts back what a journey has moved, so that each begins on the same day and with Stripe well. */
 export async function restoreWorld(): Promise<void> {
   await Promise.all([...moved.values()].map((putBack) => putBack()))

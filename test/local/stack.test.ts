@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { localCredentials, region } from '../../local/aws.ts'
 import { startStack } from '../../local/stack.ts'
 import { routes } from '../../shared/http/routes.ts'
-import { type LocalStack, startLocalStack } from '../support/local-stack.ts'
+import { type LocalStack, startLocalStack, stripeSecretIn } from '../support/local-stack.ts'
 import { temporaryFolder } from './bundle.ts'
 
 // It synthesizes the app and starts a Java process, twice.
@@ -105,6 +105,25 @@ describe('the local system', { timeout: 120_000 }, () => {
     const { url } = await started()
     const port = Number(new URL(url).port)
     await expect(startStack({ port })).rejects.toThrow(`Port ${port} is taken`)
+  })
+
+  it("tells an audit the stand-in's key, and nobody a test key of Stripe's own", async () => {
+    const { call, stripe } = await started()
+    const told = await call({ to: 'GET /local/stripe' })
+    expect(told.body).toEqual({
+      standIn: true,
+      apiBase: stripe!.apiBase,
+      apiKey: stripeSecretIn(folder.path).apiKey,
+    })
+
+    const stripeTestKeys = { apiKey: 'sk_test_somebodys' }
+    const other = await startLocalStack({ stripeTestKeys })
+    try {
+      const { status, body } = await other.call({ to: 'GET /local/stripe' })
+      expect({ status, body }).toEqual({ status: 200, body: { standIn: false } })
+    } finally {
+      await other.stop()
+    }
   })
 
   it('keeps data, keys and clock over a restart, and seeds nothing twice', async () => {

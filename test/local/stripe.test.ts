@@ -259,6 +259,18 @@ describe('tax and promotion codes', () => {
     })
   })
 
+  it('may be added to a session that did not ask for it', async () => {
+    await control('tax', { percent: 19, behavior: 'exclusive', unasked: true })
+    const { id } = await stripe.checkout.sessions.create(order())
+    await control(`checkout/${id}/pay`)
+    expect(await stripe.checkout.sessions.retrieve(id)).toMatchObject({
+      amount_subtotal: 500,
+      amount_total: 595,
+      automatic_tax: { enabled: false },
+    })
+    await control('tax', { percent: 19, behavior: 'exclusive' })
+  })
+
   it('are refused where the session takes none, or there is no such code', async () => {
     await control('promotion-codes/HALF', { percentOff: 50 })
     const { id } = await stripe.checkout.sessions.create(order())
@@ -268,6 +280,8 @@ describe('tax and promotion codes', () => {
     expect((await post(`checkout/${open.id}/pay`, { promotionCode: 'NONE' })).status).toBe(409)
     expect((await post('promotion-codes/HALF', { percentOff: 101 })).status).toBe(400)
     expect((await post('tax', { percent: 19, behavior: 'both' })).status).toBe(400)
+    const odd = { percent: 19, behavior: 'exclusive', unasked: 1 }
+    expect((await post('tax', odd)).status).toBe(400)
   })
 
   it('may be asked of a customer who is there only where Stripe may keep what it learns', async () => {

@@ -14,6 +14,8 @@ export interface TestStripe {
   bank(paymentIntent: string, action: PaymentAction, wanted?: number | Wanted): Promise<Touched>
   /** Any other control of the stand-in's, under `/local/stripe/`. */
   control(path: string, body: object): Promise<unknown>
+  /** Where its API is, for another process. */
+  apiBase: string
   outage(mode: 'none' | 'down' | 'error' | 'lost-response'): Promise<void>
   /** All events so far, oldest first. */
   events(): Promise<Stripe.Event[]>
@@ -75,6 +77,7 @@ export async function openTestStripe(
   return {
     account,
     accountBy,
+    apiBase: standIn.apiBase,
     control,
     buyer: async (session, action, promotionCode) =>
       (await control(`checkout/${session}/${action}`, { promotionCode })) as Touched,
