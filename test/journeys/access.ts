@@ -272,6 +272,11 @@ const rows: Record<string, Row> = {
     send: ({ bought }) => ({ to: `GET ${bought.path}` }),
     answers: { ...forPeople, ...each(admins, '200'), ...each(members, '403 admin_required') },
   },
+  'GET /v1/workspaces/{workspaceId}/purchases/{purchaseId}/documents': {
+    // There are four admins, and five looks at Stripe in ten seconds.
+    send: ({ bought }) => ({ to: `GET ${bought.path}/documents` }),
+    answers: { ...forPeople, ...each(admins, '200'), ...each(members, '403 admin_required') },
+  },
   'GET /v1/workspaces/{workspaceId}/activity': {
     send: ({ home }) => ({ to: `GET ${home.path}/activity` }),
     answers: { ...forPeople, ...each([...admins, ...members], '200') },

@@ -30,7 +30,7 @@ afterAll(async () => {
 
 const order = () => openOrder(store, stripe, new Date(start))
 const looking = (sale: Sale, afterMs = 0) =>
-  getPurchase(store, stripe.account, sale, new Date(start + afterMs))
+  getPurchase(store, async () => stripe.account, sale, new Date(start + afterMs))
 
 describe('looking at a purchase', () => {
   it('credits what was paid, though no webhook came', async () => {
