@@ -5,7 +5,7 @@ import { openStripe } from '../shared/payments/stripe.ts'
 import { openStore } from '../shared/store/dynamodb.ts'
 
 const store = openStore(tablesConfig())
-const stripe = await openStripe(stripeConfig(), 'paced')
+const stripe = openStripe(stripeConfig(), 'paced')
 
 /** Every 15 minutes: settles what Stripe's events name, whether or not their webhooks arrived. */
 export async function handler({ scheduledTime }: { scheduledTime: string }, context: Context) {

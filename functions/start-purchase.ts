@@ -8,7 +8,7 @@ import { openStripe } from '../shared/payments/stripe.ts'
 import { openStore } from '../shared/store/dynamodb.ts'
 
 const store = openStore(tablesConfig())
-const stripe = await openStripe(stripeConfig())
+const stripe = openStripe(stripeConfig())
 const { allowedOrigins, returnUrl: defaultReturnUrl, options: checkout } = checkoutConfig()
 
 /** `POST /v1/workspaces/{workspaceId}/purchases`: an admin orders tokens and gets a checkout page. */

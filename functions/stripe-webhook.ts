@@ -3,12 +3,12 @@ import { publicEndpoint, rawBodyOf } from '../shared/http/endpoint.ts'
 import { answer, problem } from '../shared/http/problem.ts'
 import { followEvent } from '../shared/operations/follow-event.ts'
 import { verifyEvent } from '../shared/payments/events.ts'
-import { openStripe } from '../shared/payments/stripe.ts'
+import { openStripe, withWebhookSecrets } from '../shared/payments/stripe.ts'
 import { signal } from '../shared/signals.ts'
 import { openStore } from '../shared/store/dynamodb.ts'
 
 const store = openStore(tablesConfig())
-const stripe = await openStripe(stripeConfig())
+const stripe = openStripe(stripeConfig())
 
 const bodyBytesMax = 1024 * 1024
 
@@ -19,7 +19,7 @@ const bodyBytesMax = 1024 * 1024
 export const handler = publicEndpoint(async (event, now) => {
   const { requestId } = event.requestContext
   const rawBody = rawBodyOf(event)
-  const account = await stripe()
+  const account = withWebhookSecrets(await stripe())
   const signature = event.headers['stripe-signature'] ?? ''
   const verified =
     rawBody.length <= bodyBytesMax ? verifyEvent(account, rawBody, signature, now) : undefined

@@ -68,10 +68,14 @@ const signalAlarms: Record<SignalName, { atLeast: number; description: string }>
     atLeast: 1,
     description: 'Reconciliation is further behind than the 30 days that Stripe lists events.',
   },
+  secret_unread: {
+    atLeast: 1,
+    description: 'The Stripe secret could not be read, or is malformed. Its log line says which.',
+  },
   // A caller who is told to come back mostly does. A handful in five minutes is an outage.
   unavailable: {
     atLeast: 10,
-    description: 'Requests are answered 503: DynamoDB, Stripe or one busy workspace.',
+    description: 'Requests are answered 503: DynamoDB, Stripe, its secret, or one busy workspace.',
   },
   internal_error: { atLeast: 1, description: 'A request was answered 500: a bug.' },
 }

@@ -97,14 +97,22 @@ const specs: Partial<Record<RoutedFunction, FunctionSpec>> &
     ledgerByTime: ['Query'],
     claims: true,
     checkout: true,
-    signals: [...answersRequests.signals, 'reversal_shortfall'],
+    signals: [...answersRequests.signals, 'secret_unread', 'reversal_shortfall'],
   },
   'get-purchase': {
     ...answersRequests,
     // An update also marks the purchase as just looked at, so that a page that polls asks Stripe seldom.
     ...settlesPurchases,
     claims: true,
-    signals: [...answersRequests.signals, 'reversal_shortfall'],
+    signals: [...answersRequests.signals, 'secret_unread', 'reversal_shortfall'],
+  },
+  'get-documents': {
+    ...answersRequests,
+    // An update counts how often Stripe is asked for the workspace.
+    ledger: ['GetItem', 'UpdateItem'],
+    stripe: true,
+    claims: true,
+    signals: [...answersRequests.signals, 'secret_unread'],
   },
   activity: { ...onlyReads, ledgerByTime: ['Query'] },
   grant: usesTokens,
@@ -114,6 +122,7 @@ const specs: Partial<Record<RoutedFunction, FunctionSpec>> &
     ...settlesPurchases,
     signals: [
       ...answersRequests.signals,
+      'secret_unread',
       'webhook_mismatch',
       'webhook_unknown',
       'webhook_rejected',
@@ -129,6 +138,7 @@ const specs: Partial<Record<RoutedFunction, FunctionSpec>> &
     // Until the next one begins, so that catching up never pauses; one that still runs then has the turn.
     timeoutSeconds: 15 * 60,
     signals: [
+      'secret_unread',
       'webhook_mismatch',
       'webhook_unknown',
       'reversal_shortfall',

@@ -172,7 +172,7 @@ function environmentOf(
   // Buyers return to the page as to any other. Its calls need no CORS: they stay on its own origin.
   const returnOrigins = [...settings.allowedOrigins, ...(site ? [site.origin] : [])]
   return {
-    ...(spec.workspaces && {
+    ...((spec.workspaces || spec.ledger) && {
       WORKSPACES_TABLE: tables.workspaces.tableName,
       LEDGER_TABLE: tables.ledger.tableName,
       USAGE_RETENTION_DAYS: String(settings.usageRetentionDays),

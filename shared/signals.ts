@@ -21,7 +21,9 @@ export const signalNames = [
   'purchase_overdue',
   /** Reconciliation is further behind than Stripe lists events: some of them it can never see. */
   'events_missed',
-  /** A request was answered 503 because DynamoDB or Stripe did not answer, or one workspace is too busy. */
+  /** Stripe's keys could not be read, or the secret is not what it must be. With keys read before, it goes on. */
+  'secret_unread',
+  /** A request was answered 503 because a service we need did not answer, or one workspace is too busy. */
   'unavailable',
   /** A bug: a request was answered 500. */
   'internal_error',

@@ -68,7 +68,12 @@ const floors: Record<string, string[]> = {
     'shared/signals.ts',
   ],
   'shared/store': ['shared/store/', 'shared/domain/', 'shared/config.ts'],
-  'shared/payments': ['shared/payments/', 'shared/domain/', 'shared/config.ts'],
+  'shared/payments': [
+    'shared/payments/',
+    'shared/domain/',
+    'shared/config.ts',
+    'shared/signals.ts',
+  ],
   'shared/http': ['shared/http/', 'shared/domain/', 'shared/config.ts', 'shared/signals.ts'],
   'shared/domain': ['shared/domain/', 'shared/catalog.ts'],
   // Functions it names by their path alone; the names it shares are the tables', the signals' and the site's, and

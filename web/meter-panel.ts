@@ -118,6 +118,7 @@ function actionOf({ meter, texts, links, purchase }: PanelView): TemplateResult 
   if (reason === 'contact_account_representative') {
     return advice(texts.contactFirst, texts.contact, links.contact)
   }
+  if (reason === 'purchases_blocked') return advice(texts.blocked, texts.contactUs, links.contact)
   return advice(texts.askAdmin)
 }
 

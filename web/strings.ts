@@ -27,6 +27,9 @@ export const englishStrings = {
   askAdmin: 'Need more? Ask a workspace admin to purchase tokens.',
   upgradeFirst: 'Tokens can be purchased on paid plans.',
   upgrade: 'Upgrade plan',
+  blocked:
+    'More tokens cannot be purchased here, because a disputed payment was lost. Contact us, and we will sort it out.',
+  contactUs: 'Contact us',
   contactFirst: 'Your account representative can add tokens to this workspace.',
   contact: 'Contact representative',
   usage: 'See usage',

@@ -77,6 +77,15 @@ export type Purchase = {
   createdAt: string
 }
 
+export type Documents = {
+  /** Stripe's receipt of the payment, once there is one. */
+  receiptUrl?: string
+  /** Stripe's page of the invoice, where the checkout makes one. */
+  invoiceUrl?: string
+  /** The same invoice, to download. */
+  invoicePdf?: string
+}
+
 export type Activity = {
   workspaceId: string
   months: {
@@ -307,6 +316,7 @@ export type OtherProblem = {
     | 'hold_closed'
     | 'body_too_large'
     | 'idempotency_key_reused'
+    | 'too_many_looks'
     | 'internal_error'
     | 'busy'
     | 'unavailable'
@@ -477,6 +487,21 @@ export interface Operations {
       | 'admin_required'
       | 'workspace_not_found'
       | 'purchase_not_found'
+      | 'internal_error'
+      | 'unavailable'
+  }
+  /** The receipt and the invoice of an order */
+  'GET /v1/workspaces/{workspaceId}/purchases/{purchaseId}/documents': {
+    body: undefined
+    answer: Documents
+    problems:
+      | 'invalid_request'
+      | 'access_token_required'
+      | 'forbidden'
+      | 'admin_required'
+      | 'workspace_not_found'
+      | 'purchase_not_found'
+      | 'too_many_looks'
       | 'internal_error'
       | 'unavailable'
   }

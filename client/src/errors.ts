@@ -4,7 +4,7 @@ export type Problem = InvalidRequest | InsufficientTokens | OtherProblem
 export type ProblemCode = Problem['code']
 
 /** Codes that say nothing of the request: the same one may go through later, and was tried again already. */
-export type OutageCode = 'internal_error' | 'busy' | 'unavailable'
+export type OutageCode = 'internal_error' | 'busy' | 'unavailable' | 'too_many_looks'
 
 /** Why the service would not do what it was asked. */
 export type RefusalCode = Exclude<ProblemCode, OutageCode>

@@ -1,4 +1,4 @@
-import type { Activity, Meter, Plans, Purchase, PurchaseRequest } from './api-types.ts'
+import type { Activity, Documents, Meter, Plans, Purchase, PurchaseRequest } from './api-types.ts'
 import {
   type CallOptions,
   openTransport,
@@ -6,7 +6,7 @@ import {
   type TransportOptions,
 } from './transport.ts'
 
-export type { Activity, Meter, Plans, Purchase } from './api-types.ts'
+export type { Activity, Documents, Meter, Plans, Purchase } from './api-types.ts'
 export {
   isRefused,
   type Problem,
@@ -37,6 +37,11 @@ export interface PublicClient {
     of: { workspace: string; purchaseId: string },
     options?: CallOptions,
   ): Promise<Purchase>
+  /** Admins only. Links to Stripe's pages: open them, and keep none, for they die within 30 days. */
+  documents(
+    of: { workspace: string; purchaseId: string },
+    options?: CallOptions,
+  ): Promise<Documents>
 }
 
 /**
@@ -71,6 +76,12 @@ export function publicClient(call: Transport): PublicClient {
     getPurchase: ({ workspace, purchaseId }, options) =>
       call(
         'GET /v1/workspaces/{workspaceId}/purchases/{purchaseId}',
+        { params: { workspaceId: workspace, purchaseId } },
+        options,
+      ),
+    documents: ({ workspace, purchaseId }, options) =>
+      call(
+        'GET /v1/workspaces/{workspaceId}/purchases/{purchaseId}/documents',
         { params: { workspaceId: workspace, purchaseId } },
         options,
       ),

@@ -15,6 +15,7 @@ export type RefusalCode =
   | 'contact_account_representative'
   | 'admin_required'
   | 'purchases_blocked'
+  | 'too_many_looks'
   | 'busy'
 
 /** A refusal is an ordinary answer and is returned; only bugs and outages are thrown. */
@@ -24,6 +25,8 @@ export interface Refusal<Code extends RefusalCode = RefusalCode> {
   workspace?: Workspace
   /** With `invalid_request`: what about the request cannot be, as the workspace stands. */
   errors?: FieldError[]
+  /** When the same request may go through, where that is known. */
+  retryAfterSeconds?: number
 }
 
 export interface FieldError {

@@ -9,7 +9,7 @@ import {
   namedProblems,
   otherProblem,
 } from './output.ts'
-import { type ProblemCode, problems } from './problem.ts'
+import { mayPass, type ProblemCode, problems } from './problem.ts'
 import { type Route, type RoutedFunction, type Routing, routesOf } from './routes.ts'
 
 /** The API as an OpenAPI 3.1 document, made from the routes, the input schemas and the table of problems. */
@@ -189,7 +189,9 @@ function problemResponses(
         ...(codes.length > 0 && { 'application/problem+json': { schema: problemSchema(codes) } }),
         ...(fromGateway && json(schemaOf(gatewayMessage))),
       }
-      const headers = status === 503 ? { 'Retry-After': retryAfterHeader } : undefined
+      // The gateway does not say when, and the service always does.
+      const saysWhen = codes.length > 0 && mayPass(status)
+      const headers = saysWhen ? { 'Retry-After': retryAfterHeader } : undefined
       return [status, { description, headers, content }]
     }),
   )

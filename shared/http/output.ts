@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import type { Documents } from '../domain/documents.ts'
 import type { Meter } from '../domain/meter.ts'
 import type { Period } from '../domain/period.ts'
 import { planIds, type TopUpOffer } from '../domain/plan.ts'
@@ -77,6 +78,14 @@ const purchaseFields = {
 }
 
 export const purchase = z.object(purchaseFields) satisfies z.ZodMiniType<PurchaseView>
+
+const link = (about: string) => told(z.optional(z.string()), about)
+
+export const documents = z.object({
+  receiptUrl: link("Stripe's receipt of the payment, once there is one."),
+  invoiceUrl: link("Stripe's page of the invoice, where the checkout makes one."),
+  invoicePdf: link('The same invoice, to download.'),
+}) satisfies z.ZodMiniType<Documents>
 
 export const plans = z.object({
   plans: z.array(
@@ -244,6 +253,7 @@ export const namedAnswers = {
   Plans: plans,
   TopUpOffer: topUpOffer,
   Purchase: purchase,
+  Documents: documents,
   Activity: activity,
   Consumed: consumed,
   Held: held,
@@ -343,6 +353,14 @@ export const answers: Record<RoutedFunction, Answering> = {
     summary: 'Where an order stands',
     answer: purchase,
     problems: ['purchase_not_found'],
+  },
+  'get-documents': {
+    tag: 'buy',
+    summary: 'The receipt and the invoice of an order',
+    description:
+      'Links to pages of Stripe’s, as far as there are any. They are made anew at each call and die within 30 days, so keep none of them. Whoever has one can open it.',
+    answer: documents,
+    problems: ['purchase_not_found', 'too_many_looks'],
   },
   activity: {
     tag: 'meter',

@@ -90,6 +90,11 @@ export const problems = {
     'The idempotency key belongs to another request',
     'A different request was made with this key before, and stands. Nothing was changed now. Use a new key.',
   ],
+  too_many_looks: [
+    429,
+    'Asked too often',
+    'Stripe is asked at most 5 times in 10 seconds for the people of one workspace. Nothing was changed. Ask again after the time in Retry-After.',
+  ],
   internal_error: [
     500,
     'Something went wrong on our side',
@@ -120,6 +125,11 @@ export interface ProblemExtras {
   requested?: number
 }
 
+interface Retry {
+  /** When it may be tried again; a short while where nothing says otherwise. */
+  retryAfterSeconds?: number
+}
+
 export interface Answer {
   statusCode: number
   headers: Record<string, string>
@@ -127,7 +137,11 @@ export interface Answer {
 }
 
 /** A problem document (RFC 9457). Its `type` leads to the code's section in docs/errors.md. */
-export function problem(code: ProblemCode, requestId: string, extras: ProblemExtras = {}): Answer {
+export function problem(
+  code: ProblemCode,
+  requestId: string,
+  { retryAfterSeconds = shortWhileSeconds, ...extras }: ProblemExtras & Retry = {},
+): Answer {
   const [status, title, detail] = problems[code]
   const type = `/docs/errors.md#${code}`
   return {
@@ -135,17 +149,22 @@ export function problem(code: ProblemCode, requestId: string, extras: ProblemExt
     headers: {
       'content-type': 'application/problem+json',
       'cache-control': 'no-store',
-      ...(status === 503 && { 'retry-after': String(retryAfterSeconds) }),
+      ...(mayPass(status) && { 'retry-after': String(retryAfterSeconds) }),
     },
     body: JSON.stringify({ type, title, status, detail, code, requestId, ...extras }),
   }
 }
 
-const retryAfterSeconds = 2
+const shortWhileSeconds = 2
+
+/** Whether an answer of this status says when to try again. */
+export function mayPass(status: number): boolean {
+  return status === 429 || status === 503
+}
 
 /** The problem document of a refusal, with the meter where the refusal says how the workspace stood. */
 export function refusal(
-  { refused, workspace, errors }: Refusal,
+  { refused, workspace, errors, retryAfterSeconds }: Refusal,
   {
     requestId,
     now,
@@ -154,6 +173,7 @@ export function refusal(
   }: { requestId: string; now: Date; role?: Role; requested?: number },
 ): Answer {
   return problem(refused, requestId, {
+    retryAfterSeconds,
     errors,
     requested,
     meter: workspace && meterOf(workspace, now, role),

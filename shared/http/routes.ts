@@ -93,6 +93,12 @@ const table = [
   },
   {
     method: 'GET',
+    path: '/v1/workspaces/{workspaceId}/purchases/{purchaseId}/documents',
+    function: 'get-documents',
+    who: { roles: ['admin'] },
+  },
+  {
+    method: 'GET',
     path: '/v1/workspaces/{workspaceId}/activity',
     function: 'activity',
     who: { roles: ['member', 'admin'] },

@@ -1,13 +1,7 @@
 import type Stripe from 'stripe'
+import type { Documents } from '../domain/documents.ts'
 import type { Purchase } from '../domain/purchase.ts'
 import { type StripeAccount, unlessMissing } from './stripe.ts'
-
-/** Pages of Stripe's about a payment. Whoever has a link can open it, and it works for some weeks. */
-export interface Documents {
-  receiptUrl?: string
-  invoiceUrl?: string
-  invoicePdf?: string
-}
 
 /**
  * The receipt and the invoice of a purchase, as far as there are any: a payment that a code made unnecessary

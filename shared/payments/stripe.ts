@@ -2,53 +2,74 @@ import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-sec
 import Stripe from 'stripe'
 import type { StripeConfig } from '../config.ts'
 import { Unavailable } from '../domain/refusal.ts'
+import { signal } from '../signals.ts'
 import { pacedHttpClient, requestsPerSecond } from './paced.ts'
 
 /** Our account at Stripe: a client with its key, and the secrets its webhooks are signed with. */
 export interface StripeAccount {
   client: Stripe
   livemode: boolean
-  /** One, or two while the signing secret is being rotated. */
+  /** One, or two while the signing secret is being rotated. None before there is a webhook. */
   webhookSecrets: readonly string[]
 }
+
+/** Reads the account's keys if they have yet to be read; throws `Unavailable` where they cannot be. */
+export type OpenAccount = () => Promise<StripeAccount>
 
 /** How long a secret is trusted before it is read again, so a rotation needs no deployment. */
 const secretAgeMaxMs = 5 * 60_000
 
 /**
- * Reads the account's keys from Secrets Manager and keeps them fresh. Opening fails where the secret is
- * missing, empty or malformed, so a function that could not verify a webhook never starts. `paced` is for a
- * job that has many calls to make and must leave room for others.
+ * The account whose keys are in Secrets Manager. They are read when they are first needed and not before, so that
+ * whatever needs none of them works without, and from then on kept fresh. Whoever needs them while they are being
+ * read waits for the same read. `paced` is for a job that has many calls to make and must leave room for others.
+ *
+ * A read that fails is told to the operator once, whoever waits for it. Without keys it is `Unavailable` for its
+ * callers; with keys an outage is no reason to stop: those we have most likely still work.
  */
-export async function openStripe(
-  config: StripeConfig,
-  pace?: 'paced',
-): Promise<() => Promise<StripeAccount>> {
+export function openStripe(config: StripeConfig, pace?: 'paced'): OpenAccount {
   const secrets = new SecretsManagerClient({
-    maxAttempts: 3,
+    // Some five seconds in all, so that there is time left to say that it is out.
+    maxAttempts: 2,
     requestHandler: {
       connectionTimeout: 1_000,
-      requestTimeout: 3_000,
+      requestTimeout: 2_000,
       throwOnRequestTimeout: true,
     },
   })
-  const load = async () => {
-    const { SecretString } = await secrets.send(
-      new GetSecretValueCommand({ SecretId: config.secretId }),
-    )
-    return accountOf(SecretString, config, pace)
+  let account: StripeAccount | undefined
+  let readAt = 0
+  let reading: Promise<void> | undefined
+
+  const read = async () => {
+    try {
+      const command = new GetSecretValueCommand({ SecretId: config.secretId })
+      const { SecretString } = await secrets.send(command)
+      account = accountOf(SecretString, config, pace)
+    } catch (cause) {
+      signal('secret_unread', { cause: String(cause), goesOn: account !== undefined })
+      if (!account) throw new Unavailable('secrets', cause)
+    }
+    // Also where it failed: so often is often enough to try.
+    readAt = performance.now()
   }
-  let account = await load()
-  let loadedAt = performance.now()
+  const readOnce = () => {
+    reading ??= read().finally(() => {
+      reading = undefined
+    })
+    return reading
+  }
 
   return async () => {
-    if (performance.now() - loadedAt > secretAgeMaxMs) {
-      // An outage of Secrets Manager is no reason to stop: the keys we have most likely still work.
-      account = await load().catch(() => account)
-      loadedAt = performance.now()
-    }
-    return account
+    if (!account || performance.now() - readAt > secretAgeMaxMs) await readOnce()
+    return account!
   }
+}
+
+/** The account, for who must verify webhooks; `Unavailable` while the secret has nothing to verify them with. */
+export function withWebhookSecrets(account: StripeAccount): StripeAccount {
+  if (account.webhookSecrets.length > 0) return account
+  throw new Unavailable('secrets', new Error('the Stripe secret has no webhookSecrets'))
 }
 
 /**
@@ -144,15 +165,15 @@ function parse(secret: string | undefined, secretId: string) {
   } catch {
     fail('is not JSON')
   }
-  const { apiKey, webhookSecrets } = parsed
+  const { apiKey, webhookSecrets = [] } = parsed
   const filled = (value: unknown): value is string =>
     typeof value === 'string' && value.trim() !== ''
   if (!filled(apiKey)) return fail('has no apiKey')
   if (!Array.isArray(webhookSecrets) || !webhookSecrets.every(filled)) {
     return fail('has an empty or malformed webhook secret')
   }
-  if (webhookSecrets.length === 0 || webhookSecrets.length > 2) {
-    return fail('must list one webhook secret, or two during a rotation')
+  if (webhookSecrets.length > 2) {
+    return fail('lists more webhook secrets than the two of a rotation')
   }
   return { apiKey, webhookSecrets: webhookSecrets as string[] }
 }

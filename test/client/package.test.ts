@@ -56,6 +56,7 @@ describe('the package', () => {
     const { createClient } = await import(pathToFileURL(join(dist, 'index.js')).href)
     expect(Object.keys(createClient({ baseUrl: '' })).sort()).toEqual([
       'activity',
+      'documents',
       'getPurchase',
       'meter',
       'plans',

@@ -17,7 +17,7 @@ describe('a problem document', () => {
         'cache-control': 'no-store',
       })
       // Whoever may try again is told when; nobody else is invited to.
-      expect('retry-after' in headers).toBe(statusCode === 503)
+      expect('retry-after' in headers).toBe([429, 503].includes(statusCode))
     },
   )
 
@@ -28,6 +28,16 @@ describe('a problem document', () => {
     const { statusCode, body } = refusal({ refused: 'insufficient_tokens', workspace }, context)
     expect(statusCode).toBe(402)
     expect(JSON.parse(body)).toMatchObject({ requested: 400, meter: { remaining: 300 } })
+  })
+
+  it('of a refusal that knows when it may pass says so in its header, and nowhere else', () => {
+    const asked = { refused: 'too_many_looks', retryAfterSeconds: 7 } as const
+    const { statusCode, headers, body } = refusal(asked, { requestId: 'req-1', now: new Date(0) })
+    expect(statusCode).toBe(429)
+    expect(headers).toMatchObject({ 'retry-after': '7' })
+    expect(JSON.parse(body)).not.toHaveProperty('retryAfterSeconds')
+    const { headers: busy } = problem('busy', 'req-1')
+    expect(busy).toMatchObject({ 'retry-after': '2' })
   })
 })
 

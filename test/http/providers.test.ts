@@ -27,7 +27,13 @@ describe.each(providers)('with $name', (provider) => {
 
   it('an admin may buy in their workspace, a member look, and neither anything elsewhere', () => {
     const workspace = workspaceOf(admin)
-    expect(may(admin, workspace)).toEqual(['meter', 'start-purchase', 'get-purchase', 'activity'])
+    expect(may(admin, workspace)).toEqual([
+      'meter',
+      'start-purchase',
+      'get-purchase',
+      'get-documents',
+      'activity',
+    ])
     expect(may(member, workspace)).toEqual(['meter', 'activity'])
     expect(may(admin, 'crew')).toEqual([])
     expect(may(member, 'crew')).toEqual([])

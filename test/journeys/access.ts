@@ -272,6 +272,11 @@ const rows: Record<string, Row> = {
     send: ({ bought }) => ({ to: `GET ${bought.path}` }),
     answers: { ...forPeople, ...each(admins, '200'), ...each(members, '403 admin_required') },
   },
+  'GET /v1/workspaces/{workspaceId}/purchases/{purchaseId}/documents': {
+    // There are four admins, and five looks at Stripe in ten seconds.
+    send: ({ bought }) => ({ to: `GET ${bought.path}/documents` }),
+    answers: { ...forPeople, ...each(admins, '200'), ...each(members, '403 admin_required') },
+  },
   'GET /v1/workspaces/{workspaceId}/activity': {
     send: ({ home }) => ({ to: `GET ${home.path}/activity` }),
     answers: { ...forPeople, ...each([...admins, ...members], '200') },
@@ -414,6 +419,29 @@ describe('who may buy', () => {
     expect(answer.status).toBe(403)
     problemIn(answer, bar)
     expect(await stored(customer.id)).toEqual(before)
+  })
+
+  it('nobody of a workspace that a lost dispute keeps from it, until that is lifted', async () => {
+    const customer = await newCustomer('pro')
+    await damage(customer.id, { blockedBy: { pur_lost: '2026-07-14T09:00:00.000Z' } })
+    const { purchase } = (await ask(`GET ${customer.path}/meter`, customer.admin)).body
+    expect(purchase).toMatchObject({ allowed: false, reason: 'purchases_blocked' })
+    const buy = () =>
+      ask(`POST ${customer.path}/purchases`, customer.admin, {
+        key: 'k',
+        body: { tokens: 1_000_000 },
+      })
+    problemIn(await buy(), 'purchases_blocked')
+    const put = (key: string, body: object) => ask(`PUT ${customer.path}`, hostApp, { key, body })
+    expect((await put('look', {})).body).toMatchObject({
+      purchasing: 'blocked',
+      blockedBy: ['pur_lost'],
+    })
+    expect((await put('lift', { purchasing: 'allowed' })).body).toMatchObject({
+      effect: 'kept',
+      purchasing: 'allowed',
+    })
+    expect((await buy()).status).toBe(201)
   })
 
   it.each(planIds)('on %s, the account representative may grant', async (plan) => {

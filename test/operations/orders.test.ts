@@ -162,7 +162,12 @@ describe('an order that never got its checkout', () => {
     pass(24 * hour)
     expect(purchaseView(purchase, now).status).toBe('expired')
     const { purchaseId } = purchase
-    const looked = await getPurchase(store, stripe.account, { workspaceId, purchaseId }, now)
+    const looked = await getPurchase(
+      store,
+      async () => stripe.account,
+      { workspaceId, purchaseId },
+      now,
+    )
     expect(looked).toMatchObject({ status: 'expired' })
     expect(await ordering(workspaceId, 'k')).toMatchObject({
       replayed: true,

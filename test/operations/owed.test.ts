@@ -203,7 +203,7 @@ describe('a refund while tokens are held', () => {
   it('is shown as pending to whoever looks, and taken for them where holds have returned it', async () => {
     const { sale, holdId } = await refundedWhileHeld()
     const looking = async (at: Date) => {
-      const purchase = await getPurchase(store, stripe.account, sale, at)
+      const purchase = await getPurchase(store, async () => stripe.account, sale, at)
       if ('refused' in purchase) throw new Error(purchase.refused)
       return purchaseView(purchase, at)
     }

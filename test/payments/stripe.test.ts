@@ -3,18 +3,33 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import Stripe from 'stripe'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { functions } from '../../infra/functions.ts'
 import { handleSecretsApi, stripeSecretName } from '../../local/secrets.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
-import { asUnavailable, failureOf, openStripe } from '../../shared/payments/stripe.ts'
+import {
+  asUnavailable,
+  failureOf,
+  openStripe,
+  withWebhookSecrets,
+} from '../../shared/payments/stripe.ts'
+import { listenForSignals } from '../support/signals.ts'
 
 let secret: unknown
+let away = false
+/** How often the secret was asked for. */
+let reads = 0
 let server: Server
 beforeAll(async () => {
   server = createServer(async (request, response) => {
     const chunks: Buffer[] = []
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
+    reads += 1
+    if (away) {
+      response.writeHead(500, { 'content-type': 'application/x-amz-json-1.1' })
+      response.end('{"__type":"InternalServiceError"}')
+      return
+    }
     const headers = { 'x-amz-target': String(request.headers['x-amz-target']) }
     const asked = { method: 'POST', headers, body: Buffer.concat(chunks).toString() }
     const secrets = new Map(secret === undefined ? [] : [[stripeSecretName, secret]])
@@ -32,28 +47,39 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
+const signals = listenForSignals()
+let elapsedMs = 0
+const uptime = performance.now.bind(performance)
+beforeEach(() => {
+  signals.forget()
+  away = false
+  reads = 0
+  elapsedMs = 0
+  vi.spyOn(performance, 'now').mockImplementation(() => uptime() + elapsedMs)
+})
+
 const opening = (value: unknown, apiBase?: URL) => {
   secret = value
   return openStripe({ secretId: stripeSecretName, apiBase })
 }
 
 const good = { apiKey: 'sk_test_1', webhookSecrets: ['whsec_1'] }
+const rotating = { ...good, webhookSecrets: ['whsec_2', 'whsec_1'] }
+
+const withoutKeys = expect.objectContaining({ name: 'Unavailable', service: 'secrets' })
 
 describe('opening the Stripe account', () => {
   it('reads the key, its mode, and one webhook secret or two', async () => {
-    const account = await (await opening(good))()
+    const account = await opening(good)()
     expect(account).toMatchObject({ livemode: false, webhookSecrets: ['whsec_1'] })
-    const rotating = { ...good, webhookSecrets: ['whsec_2', 'whsec_1'] }
-    expect(await (await opening(rotating))()).toMatchObject({
-      webhookSecrets: ['whsec_2', 'whsec_1'],
-    })
+    expect(await opening(rotating)()).toMatchObject({ webhookSecrets: ['whsec_2', 'whsec_1'] })
     for (const apiKey of ['sk_live_1', 'rk_live_1']) {
-      expect(await (await opening({ ...good, apiKey }))()).toMatchObject({ livemode: true })
+      expect(await opening({ ...good, apiKey })()).toMatchObject({ livemode: true })
     }
   })
 
   it('talks to another server where it is told to', async () => {
-    const { client } = await (await opening(good, new URL('http://127.0.0.1:4999')))()
+    const { client } = await opening(good, new URL('http://127.0.0.1:4999'))()
     expect([client.getApiField('protocol'), client.getApiField('host')]).toEqual([
       'http',
       '127.0.0.1',
@@ -62,36 +88,144 @@ describe('opening the Stripe account', () => {
   })
 
   it('gives a silent Stripe up while the function that asked can still say so', async () => {
-    const { client } = await (await opening(good))()
+    const { client } = await opening(good)()
     const callMs = client.getApiField('timeout') * (client.getMaxNetworkRetries() + 1)
     for (const name of ['start-purchase', 'get-purchase', 'stripe-webhook'] as const) {
       // Settling asks for the session and then for its refunds and disputes; either may be the slow one.
       expect(2 * callMs).toBeLessThan(functions[name].timeoutSeconds * 1_000)
     }
   })
+})
 
-  it.each([
-    ['is missing', undefined],
-    ['is empty', {}],
-    ['is null', null],
-    ['is a bare key', 'sk_test_1'],
-    ['has no key', { webhookSecrets: ['whsec_1'] }],
-    ['has an empty key', { ...good, apiKey: ' ' }],
-    ['has a key that is not text', { ...good, apiKey: 1 }],
-    ['has no webhook secrets', { apiKey: 'sk_test_1' }],
-    ['has an empty list of webhook secrets', { ...good, webhookSecrets: [] }],
-    ['has an empty webhook secret', { ...good, webhookSecrets: [''] }],
-    ['has a blank webhook secret beside a good one', { ...good, webhookSecrets: ['whsec_1', ' '] }],
-    ['has a webhook secret that is not text', { ...good, webhookSecrets: [null] }],
-    ['has its webhook secret outside a list', { ...good, webhookSecrets: 'whsec_1' }],
-    ['has three webhook secrets', { ...good, webhookSecrets: ['a', 'b', 'c'] }],
-  ])('refuses to start where the secret %s', async (_, value) => {
-    await expect(opening(value)).rejects.toThrow(/secret/)
+describe('the keys', () => {
+  it('are read when they are first needed, once for all who need them then', async () => {
+    const stripe = opening(good)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(reads).toBe(0)
+    const accounts = await Promise.all(Array.from({ length: 20 }, () => stripe()))
+    expect(new Set(accounts).size).toBe(1)
+    expect(reads).toBe(1)
   })
 
-  it('never says what was in a secret it refuses', async () => {
-    const value = { apiKey: 'sk_live_very_secret', webhookSecrets: ['whsec_very_secret', ''] }
-    await expect(opening(value)).rejects.toThrow(expect.not.stringContaining('very_secret'))
+  it('are those of the secret within five minutes of a rotation', async () => {
+    const stripe = opening(good)
+    await stripe()
+    secret = { ...rotating, apiKey: 'rk_live_2' }
+    elapsedMs = 4 * 60_000
+    expect(await stripe()).toMatchObject({ livemode: false })
+    expect(reads).toBe(1)
+    elapsedMs = 5 * 60_000 + 1
+    const accounts = await Promise.all(Array.from({ length: 20 }, () => stripe()))
+    for (const account of accounts) {
+      expect(account).toMatchObject({ livemode: true, webhookSecrets: ['whsec_2', 'whsec_1'] })
+    }
+    expect(reads).toBe(2)
+    expect(signals.heard()).toEqual([])
+  })
+
+  it('are a 503 of ours while Secrets Manager is away, heard of once, and there when it is back', async () => {
+    const stripe = opening(good)
+    away = true
+    const failed = await Promise.all(Array.from({ length: 20 }, () => stripe().catch((e) => e)))
+    for (const error of failed) expect(error).toEqual(withoutKeys)
+    // Two attempts, however many wait.
+    expect(reads).toBe(2)
+    expect(signals.heard()).toEqual([
+      { signal: 'secret_unread', cause: expect.stringContaining('Internal'), goesOn: false },
+    ])
+    away = false
+    expect(await stripe()).toMatchObject({ webhookSecrets: ['whsec_1'] })
+  })
+
+  it('are given up in a few seconds where Secrets Manager is silent', {
+    timeout: 20_000,
+  }, async () => {
+    const silent = createServer(() => {})
+    silent.listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const before = process.env.AWS_ENDPOINT_URL_SECRETS_MANAGER
+    process.env.AWS_ENDPOINT_URL_SECRETS_MANAGER = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
+    try {
+      const startedAt = uptime()
+      await expect(opening(good)()).rejects.toEqual(withoutKeys)
+      expect(uptime() - startedAt).toBeLessThan(7_000)
+    } finally {
+      process.env.AWS_ENDPOINT_URL_SECRETS_MANAGER = before
+      silent.closeAllConnections()
+      silent.close()
+    }
+  })
+
+  it.each([
+    ['cannot be read', { away: true }, 'Internal'],
+    ['is malformed by now', { secret: { apiKey: '' } }, 'has no apiKey'],
+    ['is gone', { secret: undefined }, 'ResourceNotFound'],
+  ])(
+    'stay in use where the secret %s, and the operator hears of each try once',
+    async (_, by, why) => {
+      const stripe = opening(good)
+      const account = await stripe()
+      ;({ away, secret } = { away: false, secret, ...by })
+      for (let tries = 1; tries <= 2; tries++) {
+        elapsedMs += 5 * 60_000 + 1
+        const asked = await Promise.all(Array.from({ length: 20 }, () => stripe()))
+        expect(new Set(asked)).toEqual(new Set([account]))
+        for (let request = 0; request < 5; request++) expect(await stripe()).toBe(account)
+        const told = { signal: 'secret_unread', cause: expect.stringContaining(why), goesOn: true }
+        expect(signals.heard()).toEqual(Array(tries).fill(told))
+      }
+      secret = rotating
+      away = false
+      elapsedMs += 5 * 60_000 + 1
+      expect(await stripe()).toMatchObject({ webhookSecrets: rotating.webhookSecrets })
+    },
+  )
+
+  it.each([
+    ['is missing', undefined, /ResourceNotFound/],
+    ['is empty', {}, /has no apiKey/],
+    ['is null', null, /has no apiKey/],
+    ['is a bare key', 'sk_test_1', /has no apiKey/],
+    ['has no key', { webhookSecrets: ['whsec_1'] }, /has no apiKey/],
+    ['has an empty key', { ...good, apiKey: ' ' }, /has no apiKey/],
+    ['has a key that is not text', { ...good, apiKey: 1 }, /has no apiKey/],
+    ['has an empty webhook secret', { ...good, webhookSecrets: [''] }, /webhook secret/],
+    ['has a blank one beside a good one', { ...good, webhookSecrets: ['whsec_1', ' '] }, /webhook/],
+    [
+      'has a webhook secret that is not text',
+      { ...good, webhookSecrets: [null] },
+      /webhook secret/,
+    ],
+    ['has its webhook secret outside a list', { ...good, webhookSecrets: 'whsec_1' }, /webhook/],
+    ['has three webhook secrets', { ...good, webhookSecrets: ['a', 'b', 'c'] }, /two/],
+  ])('are missing where the secret %s, which is said', async (_, value, why) => {
+    await expect(opening(value)()).rejects.toEqual(withoutKeys)
+    expect(signals.heard()).toEqual([
+      { signal: 'secret_unread', cause: expect.stringMatching(why), goesOn: false },
+    ])
+  })
+
+  it.each([
+    ['empty', { apiKey: 'sk_live_very_secret', webhookSecrets: ['whsec_very_secret', ''] }],
+    ['no list', { apiKey: 'sk_live_very_secret', webhookSecrets: 'whsec_very_secret' }],
+    ['a bare text', 'sk_live_very_secret'],
+  ])('are never said, where they are refused for a part that is %s', async (_, value) => {
+    const error = await opening(value)().catch((error) => error)
+    const told = inspect([error, signals.heard()], { depth: 9, showHidden: true })
+    expect(told).toContain('the secret token-top-up/stripe')
+    expect(told).not.toContain('very_secret')
+  })
+
+  it.each([
+    ['has no webhook secrets', { apiKey: 'sk_test_1' }],
+    ['has an empty list of them', { apiKey: 'sk_test_1', webhookSecrets: [] }],
+  ])('are enough for everybody but the webhook where the secret %s', async (_, value) => {
+    const account = await opening(value)()
+    expect(account).toMatchObject({ livemode: false, webhookSecrets: [] })
+    expect(() => withWebhookSecrets(account)).toThrow(withoutKeys)
+    expect(signals.heard()).toEqual([])
+    const complete = await opening(good)()
+    expect(withWebhookSecrets(complete)).toBe(complete)
   })
 })
 

@@ -530,7 +530,7 @@ class World {
         return startPurchase(store, ours, { ...order, returnUrl: 'https://app.example.com/' }, now)
       }
       case 'look at purchase':
-        return getPurchase(store, ours, without(ask, 'kind'), now)
+        return getPurchase(store, async () => ours, without(ask, 'kind'), now)
       case 'settle again':
         return settlePurchase(store, ours, without(ask, 'kind'), now)
       case 'read meter':
