@@ -20,6 +20,7 @@ import {
   watchOrders,
 } from './open-orders.ts'
 import styles from './purchase-dialog.css'
+import { Receipts, webAddress } from './receipts.ts'
 import {
   type Meter,
   type PurchaseView,
@@ -80,6 +81,7 @@ export class PurchaseDialog extends LitElement {
   #begunElsewhere = new Map<number, OpenOrder>()
   #unwatch = () => {}
   #following = new AbortController()
+  #receipts = new Receipts(this)
 
   /** Opens with the smallest order chosen. */
   choose(): void {
@@ -214,6 +216,7 @@ export class PurchaseDialog extends LitElement {
           ? nothing
           : html`<p class="reference">${strings.reference} <code>${purchaseId}</code></p>`
       }
+      ${purchase && isPaid(purchase.status) ? this.#receipts.button(this.service, purchaseId, strings) : nothing}
       <div class="actions">
         ${resume ? html`<a class="button primary" href=${resume} autofocus>${strings.resume}</a>` : nothing}
         ${over ? html`<button class="primary" type="button" autofocus @click=${this.choose}>${strings.again}</button>` : nothing}
@@ -276,6 +279,7 @@ export class PurchaseDialog extends LitElement {
   #closed() {
     this.#unwatch()
     this.#begunElsewhere.clear()
+    this.#receipts.forget()
     this.dispatchEvent(new Event('dialog-closed'))
   }
 
@@ -323,7 +327,7 @@ export class PurchaseDialog extends LitElement {
       if (!this.#dialog?.open) return
       if (purchase.status !== 'open') {
         this.#tell(settledOutcome(purchase, 'already'), purchase.purchaseId, purchase)
-      } else if (goesOn) location.assign(checkoutOf(purchase))
+      } else if (goesOn) location.assign(webAddress(purchase.checkoutUrl))
     } catch (error) {
       const trouble = error instanceof ServiceError ? error.trouble : 'unavailable'
       this.step = { at: 'form', trouble }
@@ -430,12 +434,5 @@ function returnUrl(): string {
   url.searchParams.delete('purchase')
   url.searchParams.delete('checkout')
   url.hash = ''
-  return url.href
-}
-
-/** Only a web address is followed, whatever the answer says. */
-function checkoutOf({ checkoutUrl }: PurchaseView): string {
-  const url = URL.parse(checkoutUrl ?? '')
-  if (url?.protocol !== 'https:' && url?.protocol !== 'http:') throw new ServiceError('unavailable')
   return url.href
 }

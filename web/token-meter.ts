@@ -203,7 +203,7 @@ export class TokenMeter extends LitElement {
         </div>
       </div>
       <p class="sr" role="status">${words ?? nothing}</p>
-      <token-purchase-dialog exportparts="dialog, close, title, amount, slider, preset, price, confirm, cancel, outcome"
+      <token-purchase-dialog exportparts="dialog, close, title, amount, slider, preset, price, confirm, cancel, outcome, receipt"
         .meter=${meter} .service=${this.#service} .strings=${texts} .formats=${formats}
         .refresh=${() => this.refresh()} @dialog-closed=${this.#dialogClosed}
         @token-purchase=${this.#purchaseChanged}></token-purchase-dialog>`
