@@ -69,6 +69,7 @@ function openTab(title: string): Window | null {
   if (tab) {
     tab.opener = null
     tab.document.title = title
+    tab.document.body.textContent = title
   }
   return tab
 }

@@ -90,7 +90,7 @@ export const englishStrings = {
   receipt: 'View receipt',
   receiptOpening: 'Opening receipt…',
   receiptNone: 'There is no receipt for this order.',
-  receiptReady: 'Open the receipt',
+  receiptReady: 'No tab opened: open the receipt here',
   receiptUnavailable: 'The receipt cannot be reached right now.',
   cancelled: 'Checkout was not completed',
   cancelledHelp: 'No money moved, even if a card was declined, and no tokens were added.',

@@ -32,7 +32,7 @@ export const englishUsageStrings = {
   receipt: 'View receipt',
   receiptOpening: 'Opening receipt…',
   receiptNone: 'There is no receipt for this order.',
-  receiptReady: 'Open the receipt',
+  receiptReady: 'No tab opened: open the receipt here',
   receiptUnavailable: 'The receipt cannot be reached right now.',
   status: {
     open: 'not paid yet',

@@ -75,7 +75,8 @@ export async function fuzz(
     const about = workspaceId.replace(/^#looks#/, '')
     const by = lanes.find(({ inFlight }) => inFlight?.about === about)
     if (by && about === workspaceId) by.inFlight!.writes.push(write)
-    else if (!by) violated(`a write to ${workspaceId} that no request was about: ${JSON.stringify(write)}`)
+    else if (!by)
+      violated(`a write to ${workspaceId} that no request was about: ${JSON.stringify(write)}`)
   })
 
   const work = async (lane: Lane, itsShots: Shot[]) => {

@@ -67,7 +67,7 @@ describe.each(['dialog', 'usage page'] as const)('in the %s, a receipt', (where)
       globalThis.open = () => null
     })
     await button(page).click()
-    const link = page.getByRole('link', { name: 'Open the receipt' })
+    const link = page.getByRole('link', { name: 'open the receipt here' })
     await link.waitFor()
     expect(await link.getAttribute('rel')).toContain('noopener')
     await expectSound(page)
