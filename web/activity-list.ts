@@ -1,4 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit'
+import { isPaid } from '../shared/domain/purchase.ts'
 import { fill } from './format.ts'
 import type { ActivityPage } from './service.ts'
 import type { UsageFormats } from './usage-format.ts'
@@ -6,18 +7,25 @@ import type { UsageStrings } from './usage-strings.ts'
 
 export type Entry = NonNullable<ActivityPage['entries']>[number]
 
-/** What was bought, granted, taken back and reset, newest first. */
+export type PurchaseEntry = Extract<Entry, { type: 'purchase' }>
+
+/** What was bought, granted, taken back and reset, newest first. `receiptOf` draws what leads to a receipt. */
 export function activityList(
   entries: readonly Entry[],
   texts: UsageStrings,
   formats: UsageFormats,
+  receiptOf: (entry: PurchaseEntry, describedBy: string) => TemplateResult,
 ): TemplateResult {
   if (entries.length === 0) return html`<p class="empty">${texts.noActivity}</p>`
   const rows = entries.map((entry) => {
     const tokens = tokensOf(entry)
     return html`<tr>
       <td><time datetime=${entry.at}>${formats.moment(new Date(entry.at))}</time></td>
-      <td>${wordsOf(entry, texts, formats)}</td>
+      <td>${
+        entry.type === 'purchase' && isPaid(entry.status)
+          ? withReceipt(entry, wordsOf(entry, texts, formats), receiptOf)
+          : wordsOf(entry, texts, formats)
+      }</td>
       <td class="number">${tokens ? formats.signed(tokens) : nothing}</td>
     </tr>`
   })
@@ -25,6 +33,16 @@ export function activityList(
     <thead><tr><th scope="col">${texts.when}</th><th scope="col">${texts.what}</th>
       <th scope="col" class="number">${texts.tokens}</th></tr></thead>
     <tbody>${rows}</tbody></table>`
+}
+
+/** Many orders have a receipt: the order's own words tell which one a button is about. */
+function withReceipt(
+  entry: PurchaseEntry,
+  words: string,
+  receiptOf: (entry: PurchaseEntry, describedBy: string) => TemplateResult,
+): TemplateResult {
+  const id = `order-${entry.purchaseId}`
+  return html`<span id=${id}>${words}</span> ${receiptOf(entry, id)}`
 }
 
 /** What the entry added or took; an order moves nothing before its payment does. */

@@ -20,6 +20,7 @@ import {
   watchOrders,
 } from './open-orders.ts'
 import styles from './purchase-dialog.css'
+import { Receipts, webAddress } from './receipts.ts'
 import {
   type Meter,
   type PurchaseView,
@@ -58,6 +59,7 @@ export class PurchaseDialog extends LitElement {
   static override styles = [unsafeCSS(controls), unsafeCSS(styles)]
   static override properties = {
     meter: { attribute: false },
+    keeps: { attribute: false },
     service: { attribute: false },
     strings: { attribute: false },
     formats: { attribute: false },
@@ -67,6 +69,8 @@ export class PurchaseDialog extends LitElement {
   }
 
   meter?: Meter
+  /** Names of the query parameters the page needs when it is come back to. */
+  keeps: readonly string[] = []
   service?: Service
   strings: Strings = englishStrings
   formats!: Formats
@@ -80,6 +84,7 @@ export class PurchaseDialog extends LitElement {
   #begunElsewhere = new Map<number, OpenOrder>()
   #unwatch = () => {}
   #following = new AbortController()
+  #receipts = new Receipts(this)
 
   /** Opens with the smallest order chosen. */
   choose(): void {
@@ -214,6 +219,7 @@ export class PurchaseDialog extends LitElement {
           ? nothing
           : html`<p class="reference">${strings.reference} <code>${purchaseId}</code></p>`
       }
+      ${purchase && isPaid(purchase.status) ? this.#receipts.button(this.service, purchaseId, strings) : nothing}
       <div class="actions">
         ${resume ? html`<a class="button primary" href=${resume} autofocus>${strings.resume}</a>` : nothing}
         ${over ? html`<button class="primary" type="button" autofocus @click=${this.choose}>${strings.again}</button>` : nothing}
@@ -276,6 +282,7 @@ export class PurchaseDialog extends LitElement {
   #closed() {
     this.#unwatch()
     this.#begunElsewhere.clear()
+    this.#receipts.forget()
     this.dispatchEvent(new Event('dialog-closed'))
   }
 
@@ -323,7 +330,7 @@ export class PurchaseDialog extends LitElement {
       if (!this.#dialog?.open) return
       if (purchase.status !== 'open') {
         this.#tell(settledOutcome(purchase, 'already'), purchase.purchaseId, purchase)
-      } else if (goesOn) location.assign(checkoutOf(purchase))
+      } else if (goesOn) location.assign(webAddress(purchase.checkoutUrl))
     } catch (error) {
       const trouble = error instanceof ServiceError ? error.trouble : 'unavailable'
       this.step = { at: 'form', trouble }
@@ -337,7 +344,8 @@ export class PurchaseDialog extends LitElement {
   async #order(tokens: number, again = false): Promise<PurchaseView> {
     const service = this.service!
     const order =
-      this.#begunElsewhere.get(tokens) ?? (await takeOrder(service.workspace, tokens, newOrder))
+      this.#begunElsewhere.get(tokens) ??
+      (await takeOrder(service.workspace, tokens, () => newOrder(this.keeps)))
     const drop = async () => {
       this.#begunElsewhere.delete(tokens)
       await closeOrder(service.workspace, tokens)
@@ -420,22 +428,19 @@ function settledOutcome({ status }: PurchaseView, paid: 'credited' | 'already'):
   return outcomes[status]
 }
 
-function newOrder(): OpenOrder {
-  return { key: crypto.randomUUID(), returnUrl: returnUrl() }
+function newOrder(keeps: readonly string[]): OpenOrder {
+  return { key: crypto.randomUUID(), returnUrl: returnUrl(keeps) }
 }
 
-/** This page, without what an earlier return from checkout added to its address. */
-function returnUrl(): string {
-  const url = new URL(location.href)
-  url.searchParams.delete('purchase')
-  url.searchParams.delete('checkout')
-  url.hash = ''
-  return url.href
-}
-
-/** Only a web address is followed, whatever the answer says. */
-function checkoutOf({ checkoutUrl }: PurchaseView): string {
-  const url = URL.parse(checkoutUrl ?? '')
-  if (url?.protocol !== 'https:' && url?.protocol !== 'http:') throw new ServiceError('unavailable')
+/**
+ * This page, with what its address needs of its query to be the same page again. The rest is nobody's business, and
+ * may be longer than an order takes.
+ */
+function returnUrl(keeps: readonly string[]): string {
+  const { origin, pathname, searchParams } = new URL(location.href)
+  const url = new URL(pathname, origin)
+  for (const name of keeps) {
+    for (const value of searchParams.getAll(name)) url.searchParams.append(name, value)
+  }
   return url.href
 }

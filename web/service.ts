@@ -1,3 +1,4 @@
+import type { Documents } from '../shared/domain/documents.ts'
 import type { Meter } from '../shared/domain/meter.ts'
 import type { PurchaseView } from '../shared/domain/purchase.ts'
 import type { Activity } from '../shared/operations/list-activity.ts'
@@ -39,7 +40,7 @@ export interface ServiceOptions {
 }
 
 const readMsMax = 10_000
-/** An order waits for Stripe, which takes its time. */
+/** An order and its documents wait for Stripe, which takes its time. */
 const orderMsMax = 25_000
 const tokenMsMax = 10_000
 const attemptsMax = 3
@@ -61,6 +62,10 @@ export function openService({ api, workspace, getToken }: ServiceOptions) {
       call<ActivityPage>(`/activity?${queryOf(query)}`),
     purchase: (purchaseId: string) =>
       call<PurchaseView>(`/purchases/${encodeURIComponent(purchaseId)}`),
+    documents: (purchaseId: string) =>
+      call<Documents>(`/purchases/${encodeURIComponent(purchaseId)}/documents`, {
+        msMax: orderMsMax,
+      }),
     startPurchase: (order: { tokens: number; returnUrl: string; key: string }) =>
       call<PurchaseView>('/purchases', {
         key: order.key,

@@ -46,6 +46,7 @@ export class TokenMeter extends LitElement {
     contactUrl: { attribute: 'contact-url' },
     usageUrl: { attribute: 'usage-url' },
     signInUrl: { attribute: 'sign-in-url' },
+    returnQuery: { attribute: 'return-query' },
     getToken: { attribute: false },
     strings: { attribute: false },
     now: { attribute: false },
@@ -62,6 +63,8 @@ export class TokenMeter extends LitElement {
   contactUrl = ''
   usageUrl = ''
   signInUrl = ''
+  /** Names of the query parameters the page needs when a purchase comes back to it, with spaces between. */
+  returnQuery = ''
   /** Asked for an access token before every call. Without it, the viewer counts as signed out. */
   getToken: GetToken | undefined
   /** Texts to use in place of the English ones. */
@@ -203,7 +206,8 @@ export class TokenMeter extends LitElement {
         </div>
       </div>
       <p class="sr" role="status">${words ?? nothing}</p>
-      <token-purchase-dialog exportparts="dialog, close, title, amount, slider, preset, price, confirm, cancel, outcome"
+      <token-purchase-dialog exportparts="dialog, close, title, amount, slider, preset, price, confirm, cancel, outcome, receipt"
+        .keeps=${this.returnQuery.split(' ').filter(Boolean)}
         .meter=${meter} .service=${this.#service} .strings=${texts} .formats=${formats}
         .refresh=${() => this.refresh()} @dialog-closed=${this.#dialogClosed}
         @token-purchase=${this.#purchaseChanged}></token-purchase-dialog>`

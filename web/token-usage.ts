@@ -1,8 +1,9 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult, unsafeCSS } from 'lit'
 import { startOf } from '../shared/domain/period.ts'
-import { activityList, type Entry } from './activity-list.ts'
+import { activityList, type Entry, type PurchaseEntry } from './activity-list.ts'
 import controls from './controls.css'
 import { fill, localeOf } from './format.ts'
+import { Receipts } from './receipts.ts'
 import {
   type ActivityPage,
   type GetToken,
@@ -64,6 +65,7 @@ export class TokenUsage extends LitElement {
   #signedIn = false
   #formats: UsageFormats = usageFormatsFor('en')
   #texts: UsageStrings = englishUsageStrings
+  #receipts = new Receipts(this)
 
   /** Loads everything again, the month shown and the first page of activity. */
   async refresh(): Promise<void> {
@@ -103,6 +105,7 @@ export class TokenUsage extends LitElement {
 
   #connect(): void {
     this.#service = undefined
+    this.#receipts.forget()
     this.months = this.entries = this.more = this.trouble = undefined
     this.shown = 0
     if (!this.workspace) return
@@ -201,7 +204,7 @@ export class TokenUsage extends LitElement {
     const texts = this.#texts
     const { more } = this
     return html`<h3>${texts.activity}</h3>
-      ${activityList(entries, texts, this.#formats)}
+      ${activityList(entries, texts, this.#formats, this.#receiptOf)}
       ${more?.state === 'failed' ? html`<p role="alert">${texts.moreFailed}</p>` : nothing}
       ${
         more
@@ -233,6 +236,9 @@ export class TokenUsage extends LitElement {
         <button type="button" @click=${this.#retry}>${texts.retry}</button>
       </div></div>`
   }
+
+  #receiptOf = ({ purchaseId }: PurchaseEntry, describedBy: string): TemplateResult =>
+    this.#receipts.button(this.#service, purchaseId, this.#texts, describedBy)
 
   async #loadMore() {
     const service = this.#service

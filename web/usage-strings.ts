@@ -29,7 +29,11 @@ export const englishUsageStrings = {
   loadingMore: 'Loading…',
   moreFailed: 'More could not be loaded. Try again.',
   purchase: 'Order of {tokens} tokens for {price}: {status}',
-  receipt: 'Receipt',
+  receipt: 'View receipt',
+  receiptOpening: 'Opening receipt…',
+  receiptNone: 'There is no receipt for this order.',
+  receiptReady: 'No tab opened: open the receipt here',
+  receiptUnavailable: 'The receipt cannot be reached right now.',
   status: {
     open: 'not paid yet',
     processing: 'payment on its way',

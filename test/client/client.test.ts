@@ -76,6 +76,7 @@ describe('every call', () => {
     check(output.purchase, order)
     const { purchaseId } = order
     check(output.purchase, { ...(await admin.getPurchase({ workspace: 'acme', purchaseId })) })
+    check(output.documents, { ...(await admin.documents({ workspace: 'acme', purchaseId })) })
     check(output.activity, {
       ...(await admin.activity({ workspace: 'acme', months: 2, limit: 5 })),
     })

@@ -70,6 +70,15 @@ describe('a call', () => {
     expect(performance.now() - start).toBeLessThan(2_000)
   })
 
+  it('takes the service’s own 429 for an outage and no refusal, once its retries are used up', async () => {
+    behave = (response) => refuse(response, 'too_many_looks', { 'retry-after': '0' })
+    const error = await client({ retries: 1 })
+      .documents({ workspace: 'acme', purchaseId: 'pur_1' })
+      .catch((error) => error)
+    expect(error).toBeInstanceOf(TokensUnavailable)
+    expect(error).toMatchObject({ attempts: 2, code: 'too_many_looks', status: 429 })
+  })
+
   it('gives up at once where Retry-After asks for longer than anyone waits', async () => {
     behave = (response) => response.writeHead(503, { 'retry-after': '3600' }).end()
     const error = await client()

@@ -160,6 +160,46 @@ describe('a checkout', () => {
   })
 })
 
+describe('the documents of a payment', () => {
+  const documentsOf = ({ path }: Order) => ask(`GET ${path}/documents`, customer.admin)
+
+  it('are links of Stripe’s that open, made anew each time', async () => {
+    const { made } = await paid()
+    const [first, second] = [await documentsOf(made), await documentsOf(made)]
+    expect([inShort(first), inShort(second)]).toEqual(['200', '200'])
+    expect(Object.keys(first.body).sort()).toEqual(['invoicePdf', 'invoiceUrl', 'receiptUrl'])
+    expect(second.body.receiptUrl).not.toBe(first.body.receiptUrl)
+    expect((await fetch(second.body.receiptUrl)).status).toBe(200)
+  })
+
+  it('are none while nothing is paid', async () => {
+    expect(await documentsOf(await order(customer))).toMatchObject({ status: 200, body: {} })
+  })
+
+  it('are told five times in ten seconds, and then when to come back', async () => {
+    const { made } = await paid()
+    // Ten seconds may end in between; more than twice five do not fit into two of them.
+    const answers = await Promise.all(Array.from({ length: 15 }, () => documentsOf(made)))
+    const refused = answers.filter(({ status }) => status !== 200)
+    expect(refused.length).toBeGreaterThanOrEqual(5)
+    for (const answer of refused) {
+      expect(answer.status).toBe(429)
+      problemIn(answer, 'too_many_looks')
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+      expect(Number(answer.headers.get('retry-after'))).toBeLessThanOrEqual(10)
+    }
+  })
+
+  it('cannot be had while Stripe is away, and the caller is told when to come back', async () => {
+    const { made } = await paid()
+    await setStripe('outage', 'down')
+    const answer = await documentsOf(made)
+    expect(answer.status).toBe(503)
+    problemIn(answer, 'unavailable')
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+  })
+})
+
 describe('money going back', () => {
   it('takes a refund’s share of the tokens, rounded to what the rest of the money buys', async () => {
     const { made, payment } = await paid()

@@ -18,9 +18,9 @@ const files = () =>
     .map((entry) => join(entry.parentPath, entry.name).slice(site.web.length + 1))
 
 describe('the built site', () => {
-  it('has a meter of at most 20 KB, in one module that imports nothing', () => {
+  it('has a meter of at most 21 KB, in one module that imports nothing', () => {
     const meter = read('token-meter.js')
-    expect(gzipSync(meter, { level: 9 }).length).toBeLessThanOrEqual(20_000)
+    expect(gzipSync(meter, { level: 9 }).length).toBeLessThanOrEqual(21_000)
     expect(meter.toString()).not.toMatch(/\bimport\s*["'({*]|\bfrom\s*["']/)
   })
 

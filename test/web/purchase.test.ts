@@ -321,6 +321,24 @@ describe('the amount', () => {
   })
 })
 
+describe('the page an order leads back to', () => {
+  it.each([
+    { attributes: '', search: '' },
+    { attributes: 'return-query="view of"', search: '?view=a+%26+b&of=1&of=2' },
+  ])('keeps of its query what $attributes names, however long the rest is', async (host) => {
+    const { page } = await openShop({ attributes: host.attributes })
+    const secrets = `state=${'s'.repeat(3_000)}&purchase=x&checkout=cancel`
+    await page.goto(`${site.url}/host?view=a+%26+b&${secrets}&of=1&of=2#part`)
+    await startPurchase(page)
+    const ordered = page.waitForRequest((request) => request.method() === 'POST')
+    await confirm(page)
+    const { returnUrl } = (await ordered).postDataJSON() as { returnUrl: string }
+    expect(returnUrl).toBe(`${site.url}/host${host.search}`)
+    await sessionOf(page)
+    await page.context().close()
+  })
+})
+
 describe('tokens taken back', () => {
   it('are explained to an admin, with what had been used already', async () => {
     const { page, workspace } = await openShop()
