@@ -1,4 +1,7 @@
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb'
+import {
+  ConditionalCheckFailedException,
+  TransactionConflictException,
+} from '@aws-sdk/client-dynamodb'
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import { answered, type Store } from './dynamodb.ts'
 import { schema } from './schema.ts'
@@ -35,6 +38,8 @@ export async function takeLook(
     )
     return { taken: true }
   } catch (error) {
+    // Whatever else is at the count in this instant, whoever asks may ask again at once.
+    if (error instanceof TransactionConflictException) return { retryAfterSeconds: 1 }
     if (!(error instanceof ConditionalCheckFailedException)) throw error
     return { retryAfterSeconds: begins + windowSeconds - seconds }
   }

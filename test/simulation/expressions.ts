@@ -1,7 +1,7 @@
 /**
  * The expression language of DynamoDB, as far as the store speaks it: conditions of comparisons,
- * `attribute_exists`, `attribute_not_exists` and `begins_with` joined by AND and OR, and updates of SET (with
- * `+` and `if_not_exists`) and REMOVE. Anything else is an error, so that a new shape in the store is
+ * `attribute_exists`, `attribute_not_exists` and `begins_with` joined by AND and OR, and updates of ADD (of a
+ * number), SET (with `+` and `if_not_exists`) and REMOVE. Anything else is an error, so that a new shape in the store is
  * noticed here and not passed over.
  */
 
@@ -118,6 +118,10 @@ class Parser {
 
   update(): Change[] {
     const changes: Change[] = []
+    if (this.#accept('ADD')) {
+      do changes.push(this.#add())
+      while (this.#accept(','))
+    }
     if (this.#accept('SET')) {
       do changes.push(this.#set())
       while (this.#accept(','))
@@ -165,6 +169,16 @@ class Parser {
     return (scope) => {
       const order = compared(left(scope), right(scope))
       return order !== undefined && holds(order)
+    }
+  }
+
+  #add(): Change {
+    const path = this.#path()
+    const more = this.#operand()
+    const had = (scope: Scope) => valueAt(path, scope) ?? { N: '0' }
+    return {
+      path,
+      operand: (scope) => ({ N: String(numberOf(had(scope)) + numberOf(more(scope))) }),
     }
   }
 

@@ -354,6 +354,14 @@ export class Witness {
     const owners = new Set(items.map(({ before, after }) => (after ?? before)!.workspaceId))
     const [owner] = owners
     rule(owners.size === 1, () => `one request wrote in ${[...owners].join(' and ')}`)
+    if (owner.startsWith('#looks#')) {
+      const { looks } = items[0]!.after!
+      const watched =
+        by.ask.kind === 'look at purchase' && owner === `#looks#${workspaceOf(by.ask)}`
+      rule(watched, () => `${by.ask.kind} took a look at Stripe`)
+      rule(looks <= 5, () => `Stripe was asked ${looks} times in ten seconds for ${owner}`)
+      return
+    }
     if (owner === '#deployment') {
       rule(
         items.every(({ before }) => !before),
