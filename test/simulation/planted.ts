@@ -213,6 +213,8 @@ export const plantedBugs: PlantedBug[] = [
     instead: {
       mismatchOf: (real) => (purchase: Any, facts: Any) =>
         real(purchase, { ...facts, deploymentId: purchase.deploymentId }),
+      pokeOf: (real) => (account: Any, deploymentId: Any, event: Any) =>
+        real(account, event.data.object.metadata?.deploymentId ?? deploymentId, event),
     },
   },
   {

@@ -409,6 +409,8 @@ class World {
     if (act.fact === 'currency') session.currency = 'jpy'
     if (act.fact === 'deployment') {
       session.metadata = { ...session.metadata, deploymentId: 'dep_of_others' }
+      // Only a checkout that was paid could be mistaken for something.
+      account.checkout(session.id, 'pay')
     }
     if (act.fact === 'workspace') {
       session.metadata = {
