@@ -1,10 +1,10 @@
-import { QueryCommand, ScanCommand } from '@aws-sdk/lib-dynamodb'
+import { ScanCommand } from '@aws-sdk/lib-dynamodb'
 import type { Books } from '../shared/domain/books.ts'
 import type { LedgerEntry } from '../shared/domain/entry.ts'
 import type { OpenHold } from '../shared/domain/hold.ts'
 import type { Purchase } from '../shared/domain/purchase.ts'
 import type { Workspace } from '../shared/domain/workspace.ts'
-import { answered, type Store } from '../shared/store/dynamodb.ts'
+import { answered, queried, type Store } from '../shared/store/dynamodb.ts'
 import { schema } from '../shared/store/schema.ts'
 import { readWorkspace } from '../shared/store/workspaces.ts'
 
@@ -49,46 +49,26 @@ export async function* workspaceIds(store: Store): AsyncGenerator<string> {
 }
 
 /** The purchases of a workspace, as they are stored now. */
-export async function* purchasesOf(store: Store, workspaceId: string): AsyncGenerator<Purchase> {
-  let from: Record<string, unknown> | undefined
-  do {
-    const { Items = [], LastEvaluatedKey } = await answered(
-      store.client.send(
-        new QueryCommand({
-          TableName: store.ledgerTable,
-          KeyConditionExpression: 'workspaceId = :workspaceId AND begins_with(entryId, :purchase)',
-          ExpressionAttributeValues: { ':workspaceId': workspaceId, ':purchase': 'purchase#' },
-          ConsistentRead: true,
-          ExclusiveStartKey: from,
-        }),
-      ),
-    )
-    yield* Items as Purchase[]
-    from = LastEvaluatedKey
-  } while (from)
+export function purchasesOf(store: Store, workspaceId: string): AsyncGenerator<Purchase> {
+  return queried<Purchase>(store, {
+    TableName: store.ledgerTable,
+    KeyConditionExpression: 'workspaceId = :workspaceId AND begins_with(entryId, :purchase)',
+    ExpressionAttributeValues: { ':workspaceId': workspaceId, ':purchase': 'purchase#' },
+    ConsistentRead: true,
+  })
 }
 
 type LedgerItem = LedgerEntry | OpenHold | (Purchase & { type: 'purchase' })
 
 async function readLedger(store: Store, workspaceId: string): Promise<LedgerItem[]> {
-  const items: LedgerItem[] = []
-  let from: Record<string, unknown> | undefined
-  do {
-    const { Items = [], LastEvaluatedKey } = await answered(
-      store.client.send(
-        new QueryCommand({
-          TableName: store.ledgerTable,
-          KeyConditionExpression: 'workspaceId = :workspaceId',
-          ExpressionAttributeValues: { ':workspaceId': workspaceId },
-          ConsistentRead: true,
-          ExclusiveStartKey: from,
-        }),
-      ),
-    )
-    items.push(...(Items as LedgerItem[]))
-    from = LastEvaluatedKey
-  } while (from)
-  return items
+  return Array.fromAsync(
+    queried<LedgerItem>(store, {
+      TableName: store.ledgerTable,
+      KeyConditionExpression: 'workspaceId = :workspaceId',
+      ExpressionAttributeValues: { ':workspaceId': workspaceId },
+      ConsistentRead: true,
+    }),
+  )
 }
 
 function booksOf(workspace: Workspace, items: LedgerItem[]): Books {

@@ -1,5 +1,5 @@
 import { DynamoDBClient, TransactionInProgressException } from '@aws-sdk/client-dynamodb'
-import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import { DynamoDBDocumentClient, QueryCommand, type QueryCommandInput } from '@aws-sdk/lib-dynamodb'
 import type { TablesConfig } from '../config.ts'
 import { Unavailable } from '../domain/refusal.ts'
 
@@ -39,6 +39,21 @@ export async function answered<T>(request: Promise<T>): Promise<T> {
   } catch (error) {
     throw isOutage(error) ? new Unavailable('dynamodb', error) : error
   }
+}
+
+/** All items of a query, a page at a time as they are wanted. */
+export async function* queried<Item>(
+  store: Store,
+  query: Omit<QueryCommandInput, 'ExclusiveStartKey'>,
+): AsyncGenerator<Item> {
+  let from: QueryCommandInput['ExclusiveStartKey']
+  do {
+    const { Items = [], LastEvaluatedKey } = await answered(
+      store.client.send(new QueryCommand({ ...query, ExclusiveStartKey: from })),
+    )
+    yield* Items as Item[]
+    from = LastEvaluatedKey
+  } while (from)
 }
 
 const throttles = new Set([

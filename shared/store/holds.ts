@@ -1,8 +1,7 @@
-import { QueryCommand } from '@aws-sdk/lib-dynamodb'
 import { entryId } from '../domain/entry.ts'
 import { type OpenHold, withExpiredReturned } from '../domain/hold.ts'
 import { holdsExpiredBy, type Workspace } from '../domain/workspace.ts'
-import { answered, type Store } from './dynamodb.ts'
+import { queried, type Store } from './dynamodb.ts'
 import { readWorkspace } from './workspaces.ts'
 
 /** The open holds of the workspace's period, as they are stored now. */
@@ -10,31 +9,21 @@ export async function listOpenHolds(
   store: Store,
   { workspaceId, period }: Workspace,
 ): Promise<OpenHold[]> {
-  const holds: OpenHold[] = []
-  let from: Record<string, unknown> | undefined
-  do {
-    const { Items = [], LastEvaluatedKey } = await answered(
-      store.client.send(
-        new QueryCommand({
-          TableName: store.ledgerTable,
-          KeyConditionExpression: 'workspaceId = :workspaceId AND begins_with(entryId, :open)',
-          // Those of earlier periods were ended by a reset, and are only waiting for a late settle.
-          FilterExpression: '#period = :period',
-          ExpressionAttributeNames: { '#period': 'period' },
-          ExpressionAttributeValues: {
-            ':workspaceId': workspaceId,
-            ':open': entryId.open(''),
-            ':period': period,
-          },
-          ConsistentRead: true,
-          ExclusiveStartKey: from,
-        }),
-      ),
-    )
-    holds.push(...(Items as OpenHold[]))
-    from = LastEvaluatedKey
-  } while (from)
-  return holds
+  return Array.fromAsync(
+    queried<OpenHold>(store, {
+      TableName: store.ledgerTable,
+      KeyConditionExpression: 'workspaceId = :workspaceId AND begins_with(entryId, :open)',
+      // Those of earlier periods were ended by a reset, and are only waiting for a late settle.
+      FilterExpression: '#period = :period',
+      ExpressionAttributeNames: { '#period': 'period' },
+      ExpressionAttributeValues: {
+        ':workspaceId': workspaceId,
+        ':open': entryId.open(''),
+        ':period': period,
+      },
+      ConsistentRead: true,
+    }),
+  )
 }
 
 /** The write that closes a hold, if it is still open and, where asked, has expired by then. */

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { TransactionCanceledException } from '@aws-sdk/client-dynamodb'
-import { QueryCommand, TransactWriteCommand } from '@aws-sdk/lib-dynamodb'
+import { TransactWriteCommand } from '@aws-sdk/lib-dynamodb'
 import { openOrdersAdded, type Purchase } from '../domain/purchase.ts'
 import { openOrdersMax } from '../domain/workspace.ts'
 import { backoff } from './commit.ts'
-import { answered, type Store, wasInTheWay } from './dynamodb.ts'
+import { answered, queried, type Store, wasInTheWay } from './dynamodb.ts'
 import { purchaseCreated, purchasePut, replacePurchase } from './ledger.ts'
 import { schema } from './schema.ts'
 
@@ -51,25 +51,19 @@ export async function oldestOpenOrders(
   count: number,
 ): Promise<Purchase[]> {
   const found: Purchase[] = []
-  let from: Record<string, unknown> | undefined
-  do {
-    const { Items = [], LastEvaluatedKey } = await answered(
-      store.client.send(
-        new QueryCommand({
-          TableName: store.ledgerTable,
-          IndexName: schema.ledger.byTimeIndex.name,
-          KeyConditionExpression: 'workspaceId = :workspaceId',
-          FilterExpression: '#status = :open',
-          ExpressionAttributeNames: { '#status': 'status' },
-          ExpressionAttributeValues: { ':workspaceId': workspaceId, ':open': 'open' },
-          ExclusiveStartKey: from,
-        }),
-      ),
-    )
-    found.push(...(Items as Purchase[]))
-    from = LastEvaluatedKey
-  } while (from && found.length < count)
-  return found.slice(0, count)
+  const all = queried<Purchase>(store, {
+    TableName: store.ledgerTable,
+    IndexName: schema.ledger.byTimeIndex.name,
+    KeyConditionExpression: 'workspaceId = :workspaceId',
+    FilterExpression: '#status = :open',
+    ExpressionAttributeNames: { '#status': 'status' },
+    ExpressionAttributeValues: { ':workspaceId': workspaceId, ':open': 'open' },
+  })
+  for await (const order of all) {
+    found.push(order)
+    if (found.length === count) break
+  }
+  return found
 }
 
 function counted(store: Store, { workspaceId }: Purchase, added: number, below?: number) {
