@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import type { PlanId } from '../../shared/catalog.ts'
+import { topUpsMax } from '../../shared/domain/workspace.ts'
 
 /**
  * Something that happens in a history. Numbers that choose among what there is are taken modulo its count,
@@ -26,6 +27,8 @@ export type Act =
   /** Stripe's session says something else than was ordered. */
   | { do: 'tamper'; purchase: number; fact: 'amount' | 'currency' | 'workspace' | 'deployment' }
   | { do: 'forget customers' }
+  /** What Stripe adds to what is paid from now on, or finds to be in it. */
+  | { do: 'tax'; percent: number; behavior: 'exclusive' | 'inclusive' }
   | { do: 'deliver'; event: number; again: boolean }
   | { do: 'drop webhook'; event: number }
   | { do: 'reconcile'; minutesLate: number }
@@ -83,6 +86,7 @@ export const historyOf = (steps: number): fc.Arbitrary<History> =>
         { weight: 1, arbitrary: scene(appealedDispute) },
         { weight: 1, arbitrary: scene(lostAfterUse) },
         { weight: 1, arbitrary: scene(manyOrders) },
+        { weight: 1, arbitrary: scene(paidAtTheCeiling) },
       ),
       { minLength: steps, maxLength: steps },
     )
@@ -267,6 +271,17 @@ function manyOrders(at: number): Scene {
   ]
 }
 
+/** An order is placed below what a workspace may hold, and by the time it is paid there is no room. */
+function paidAtTheCeiling(at: number): Scene {
+  return [
+    { act: { do: 'plan', at, plan: 'teams', quota: 10_000_000 } },
+    { act: { do: 'buy', at, steps: 1 } },
+    { act: { do: 'grant', at, tokens: topUpsMax - 500_000 } },
+    { act: { do: 'buyer', purchase: 0, action: 'pay' } },
+    { act: { do: 'deliver', event: 0, again: false } },
+  ]
+}
+
 /** A bank asks, takes, decides, and is asked again, with somebody looking in between. */
 function appealedDispute(at: number): Scene {
   return [
@@ -362,6 +377,10 @@ function act(): fc.Arbitrary<Act> {
         fact: fc.constantFrom('amount', 'currency', 'workspace', 'deployment'),
       }),
       some(1, 'forget customers', {}),
+      some(1, 'tax', {
+        percent: fc.constantFrom(0, 7, 19),
+        behavior: fc.constantFrom('exclusive', 'inclusive'),
+      }),
       some(10, 'deliver', { event: index, again: fc.boolean() }),
       some(2, 'drop webhook', { event: index }),
       some(2, 'reconcile', { minutesLate: fc.constantFrom(0, 15, 300) }),

@@ -1,4 +1,5 @@
 import type { PurchaseChange } from '../../shared/domain/movement.ts'
+import { topUpsMax } from '../../shared/domain/workspace.ts'
 import type { Tamper } from './dynamodb.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: each bug knows the function it breaks.
@@ -240,6 +241,30 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'an order gets its checkout however old it is',
     instead: { isAbandoned: () => () => false },
+  },
+  {
+    name: 'what has been paid for is refused where a workspace has much already',
+    instead: {
+      settle:
+        (real) =>
+        (...given: Any[]) => {
+          const movement = real(...given)
+          const { topUps = 0 } = movement.add
+          if (topUps <= 0) return movement
+          return { ...movement, when: { ...movement.when, topUpsAtMost: topUpsMax - topUps } }
+        },
+    },
+  },
+  {
+    name: 'tax counts as part of the order',
+    instead: {
+      readFacts:
+        (real) =>
+        async (...given: Any[]) => {
+          const facts = await real(...given)
+          return facts && { ...facts, amountSubtotal: facts.amountTotal }
+        },
+    },
   },
   {
     name: 'a lost dispute blocks nobody',

@@ -304,6 +304,7 @@ class World {
       case 'bank':
       case 'tamper':
       case 'forget customers':
+      case 'tax':
         this.#atStripe(act)
         this.#witness.stripeMoved()
         return
@@ -383,8 +384,14 @@ class World {
     return String(key)
   }
 
-  #atStripe(act: Extract<Act, { do: 'buyer' | 'bank' | 'tamper' | 'forget customers' }>): void {
+  #atStripe(
+    act: Extract<Act, { do: 'buyer' | 'bank' | 'tamper' | 'forget customers' | 'tax' }>,
+  ): void {
     const { account } = this.#stripe
+    if (act.do === 'tax') {
+      account.tax = { percent: act.percent, behavior: act.behavior, unasked: true }
+      return
+    }
     if (act.do === 'forget customers') {
       account.customers.clear()
       return
@@ -398,14 +405,19 @@ class World {
       return
     }
     if (act.do === 'bank') {
-      const amount = act.tenths > 10 ? undefined : Math.ceil((order.amount * act.tenths) / 10) || 1
+      const paid = session.amount_total ?? order.amount
+      const amount = act.tenths > 10 ? undefined : Math.ceil((paid * act.tenths) / 10) || 1
       const as = bankKinds[act.action === 'dispute' ? 'dispute' : 'refund'][act.kind ?? 'plain']
       account.payment(String(session.payment_intent), act.action, { amount, ...as })
       return
     }
     if (session.status !== 'open') return
     order.tampered = true
-    if (act.fact === 'amount') session.amount_total = order.amount - 1
+    if (act.fact === 'amount') {
+      // Paying adds the tax, and after that it has to be too little.
+      account.checkout(session.id, 'pay')
+      session.amount_total = order.amount - 1
+    }
     if (act.fact === 'currency') session.currency = 'jpy'
     if (act.fact === 'deployment') {
       session.metadata = { ...session.metadata, deploymentId: 'dep_of_others' }
