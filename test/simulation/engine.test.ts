@@ -99,8 +99,15 @@ describe('the engine in memory', () => {
   })
 
   it('was asked every operation that the store has', () => {
-    const operations = ['GetItem', 'PutItem', 'Query', 'Scan', 'TransactWriteItems', 'UpdateItem']
-    expect([...asked].sort()).toEqual(operations)
+    expect([...asked].sort()).toEqual([
+      'DeleteItem',
+      'GetItem',
+      'PutItem',
+      'Query',
+      'Scan',
+      'TransactWriteItems',
+      'UpdateItem',
+    ])
   })
 })
 
