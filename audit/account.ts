@@ -1,13 +1,10 @@
-import Stripe from 'stripe'
-import { pacedHttpClient, requestsPerSecond } from '../shared/payments/paced.ts'
-import { openStripe, type StripeAccount } from '../shared/payments/stripe.ts'
+import { accountWith, openStripe, type StripeAccount } from '../shared/payments/stripe.ts'
 
 /** The account of a deployment: its functions read the same secret. */
 export async function accountIn(secretId: string, api?: string): Promise<StripeAccount> {
   const apiBase = api === undefined ? undefined : URL.parse(api)
   if (apiBase === null) throw new Error(`${api} is no address.`)
-  const current = await openStripe({ secretId, ...(apiBase && { apiBase }) }, 'paced')
-  return current()
+  return openStripe({ secretId, ...(apiBase && { apiBase }) }, 'paced')()
 }
 
 /**
@@ -25,12 +22,5 @@ export async function accountOn(localUrl: string): Promise<StripeAccount> {
     )
   }
   const at = told.apiBase === undefined ? undefined : new URL(told.apiBase)
-  const client = new Stripe(apiKey, {
-    maxNetworkRetries: 1,
-    timeout: 5_000,
-    telemetry: false,
-    httpClient: pacedHttpClient(requestsPerSecond.test),
-    ...(at && { protocol: 'http', host: at.hostname, port: at.port }),
-  })
-  return { client, livemode: false, webhookSecrets: [] }
+  return accountWith({ apiKey }, { apiBase: at, pace: 'paced' })
 }

@@ -1,6 +1,6 @@
 import { ScanCommand } from '@aws-sdk/lib-dynamodb'
 import type { Books } from '../shared/domain/books.ts'
-import type { LedgerEntry } from '../shared/domain/entry.ts'
+import { entryId, type LedgerEntry } from '../shared/domain/entry.ts'
 import type { OpenHold } from '../shared/domain/hold.ts'
 import type { Purchase } from '../shared/domain/purchase.ts'
 import type { Workspace } from '../shared/domain/workspace.ts'
@@ -53,7 +53,7 @@ export function purchasesOf(store: Store, workspaceId: string): AsyncGenerator<P
   return queried<Purchase>(store, {
     TableName: store.ledgerTable,
     KeyConditionExpression: 'workspaceId = :workspaceId AND begins_with(entryId, :purchase)',
-    ExpressionAttributeValues: { ':workspaceId': workspaceId, ':purchase': 'purchase#' },
+    ExpressionAttributeValues: { ':workspaceId': workspaceId, ':purchase': entryId.purchase('') },
     ConsistentRead: true,
   })
 }

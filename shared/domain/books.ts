@@ -1,4 +1,4 @@
-import type { LedgerEntry, PlanEntry, ResetEntry } from './entry.ts'
+import { entryId, type LedgerEntry, type PlanEntry, type ResetEntry } from './entry.ts'
 import type { OpenHold } from './hold.ts'
 import { dayOf, type Period, periodOf } from './period.ts'
 import { isPaid, type Purchase } from './purchase.ts'
@@ -181,7 +181,7 @@ function inOwed({ workspace, purchases }: Books): Difference[] {
 }
 
 function purchaseEntryOf({ purchaseId }: Purchase): string {
-  return `purchase#${purchaseId}`
+  return entryId.purchase(purchaseId)
 }
 
 /** Orders that wait are counted, so that they stay few; what keeps a workspace from buying is a purchase of its own. */

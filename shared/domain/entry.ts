@@ -145,6 +145,7 @@ export const entryId = {
   plan: (key: string) => `plan#${key}`,
   payment: (purchaseId: string, version: number) => `payment#${purchaseId}#${version}`,
   reset: (period: Period) => `reset#${period}`,
+  purchase: (purchaseId: string) => `purchase#${purchaseId}`,
 }
 
 /**

@@ -211,15 +211,14 @@ export function movesTokens(purchase: Purchase, standing: Standing): boolean {
   )
 }
 
-/** The purchase at its new standing, one version on. Tokens taken back are the movement's to add. */
+/** The purchase with something changed, one version on. */
+export function changed(purchase: Purchase, change: Partial<Purchase>, at: string): Purchase {
+  return { ...purchase, ...change, version: purchase.version + 1, updatedAt: at }
+}
+
+/** The purchase at its new standing. Tokens taken back are the movement's to add. */
 export function settled(purchase: Purchase, standing: Standing, at: string): Purchase {
-  return {
-    ...purchase,
-    status: standing.status,
-    reversed: standing.reversed,
-    version: purchase.version + 1,
-    updatedAt: at,
-  }
+  return changed(purchase, { status: standing.status, reversed: standing.reversed }, at)
 }
 
 /** What a buyer sees of a purchase. */

@@ -10,6 +10,7 @@ import { type Answer, type ProblemExtras, problem, refusal } from './problem.ts'
 import {
   keyOf,
   type ParametersOf,
+  parametersIn,
   type Route,
   type RouteOf,
   routesOf,
@@ -151,7 +152,7 @@ function parse(
   const refused = () => problem('invalid_request', requestId, { errors })
 
   const { pathParameters: given = {}, queryStringParameters, headers } = event
-  const parameters = namesIn(path).map((name) => [
+  const parameters = parametersIn(path).map((name) => [
     name,
     check(pathParameters[name], `path/${name}`, given[name]),
   ])
@@ -180,10 +181,6 @@ function parse(
     ...(bodySchema && { body: checkBody(bodySchema) }),
   }
   return errors.length > 0 ? refused() : request
-}
-
-function namesIn(path: string): (keyof typeof pathParameters)[] {
-  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as keyof typeof pathParameters)
 }
 
 /** The JSON object in the text, or undefined where it is anything else. */

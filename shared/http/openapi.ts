@@ -10,7 +10,7 @@ import {
   otherProblem,
 } from './output.ts'
 import { mayPass, type ProblemCode, problems } from './problem.ts'
-import { type Route, type RoutedFunction, type Routing, routesOf } from './routes.ts'
+import { parametersIn, type Route, type RoutedFunction, type Routing, routesOf } from './routes.ts'
 
 /** The API as an OpenAPI 3.1 document, made from the routes, the input schemas and the table of problems. */
 export function openApiDocument(routing: Routing = { servicesApart: false }) {
@@ -119,11 +119,11 @@ function securityOf({ who }: Route): JsonSchema[] {
 }
 
 function parametersOf({ path, keyed, query }: Route): JsonSchema[] | undefined {
-  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+  const inPath = parametersIn(path).map((name) => ({
     name,
     in: 'path',
     required: true,
-    schema: schemaOf(pathParameters[name as keyof typeof pathParameters]),
+    schema: schemaOf(pathParameters[name]),
   }))
   const key = {
     name: 'Idempotency-Key',

@@ -147,6 +147,11 @@ export type ParametersOf<Path extends string> = Path extends `${string}{${infer 
   ? Extract<Name, keyof typeof pathParameters> | ParametersOf<Rest>
   : never
 
+/** The same of any path. */
+export function parametersIn(path: string): (keyof typeof pathParameters)[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as keyof typeof pathParameters)
+}
+
 export interface Routing {
   /**
    * Services have an issuer or audience of their own. A route has one authorizer, so one that serves people and

@@ -1,5 +1,5 @@
 import type Stripe from 'stripe'
-import type { Purchase } from '../domain/purchase.ts'
+import type { PurchaseRef } from '../domain/purchase.ts'
 import { Unavailable } from '../domain/refusal.ts'
 import { type Poke, pokeOf } from '../payments/events.ts'
 import type { StripeAccount } from '../payments/stripe.ts'
@@ -7,7 +7,7 @@ import { signal } from '../signals.ts'
 import { deploymentId } from '../store/deployment.ts'
 import type { Store } from '../store/dynamodb.ts'
 import { noteSeen } from '../store/ledger.ts'
-import { type PurchaseRef, settlePurchase } from './settle-purchase.ts'
+import { settlePurchase } from './settle-purchase.ts'
 
 export type Followed = 'settled' | 'ignored' | 'unknown' | 'mismatch'
 
@@ -69,16 +69,12 @@ export async function followPoke(
   if ('purchase' in settled) {
     // An order whose checkout we have not stored is looked at without asking Stripe.
     if (settled.purchase.sessionId) await noteLook(store, poke, { upTo, eventId })
-    return isPending(settled.purchase) ? 'pending' : 'settled'
+    return settled.purchase.pending > 0 ? 'pending' : 'settled'
   }
   if (settled.refused === 'busy') throw new Unavailable('dynamodb', 'the purchase is too busy')
   // What it names is nothing of ours, and may be anything; the event's id finds it at Stripe.
   signal('webhook_unknown', { eventId, type })
   return 'unknown'
-}
-
-function isPending({ pending = 0 }: Purchase & { pending?: number }): boolean {
-  return pending > 0
 }
 
 /**

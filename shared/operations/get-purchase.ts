@@ -1,11 +1,11 @@
-import { isUnsettled, type Purchase } from '../domain/purchase.ts'
+import { isUnsettled, type Purchase, type PurchaseRef } from '../domain/purchase.ts'
 import { type Refusal, Unavailable } from '../domain/refusal.ts'
 import type { OpenAccount } from '../payments/stripe.ts'
 import { signal } from '../signals.ts'
 import type { Store } from '../store/dynamodb.ts'
 import { claimCheck, readPurchase } from '../store/ledger.ts'
 import { takeLook } from '../store/looks.ts'
-import { type PurchaseRef, settlePurchase } from './settle-purchase.ts'
+import { settlePurchase } from './settle-purchase.ts'
 
 /** The shortest time between two looks at Stripe for one purchase. */
 const checkEveryMs = 2_000

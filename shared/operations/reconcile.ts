@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Purchase } from '../domain/purchase.ts'
 import { Unavailable } from '../domain/refusal.ts'
 import { eventsBetween, type Poke, pokeOfPayment, subjectOf } from '../payments/events.ts'
-import { type StripeAccount, StripeFailure } from '../payments/stripe.ts'
+import { failureOf, type StripeAccount } from '../payments/stripe.ts'
 import { signal } from '../signals.ts'
 import { deploymentId } from '../store/deployment.ts'
 import type { Store } from '../store/dynamodb.ts'
@@ -394,16 +394,9 @@ class OutageWatch {
  * of Stripe's is about the object it was asked for.
  */
 function concernsEverything(error: unknown): boolean {
-  const { statusCode = 500 } = refusalOf(error) ?? {}
+  const { statusCode = 500 } = failureOf(error) ?? {}
   if (statusCode === 401 || statusCode === 403) return true
   return error instanceof Unavailable && (statusCode >= 500 || statusCode === 429)
-}
-
-/** What Stripe answered, where it did. */
-function refusalOf(error: unknown): StripeFailure | undefined {
-  if (error instanceof StripeFailure) return error
-  const { cause } = error as Error
-  return cause instanceof StripeFailure ? cause : undefined
 }
 
 /** Waits and asks again where Stripe says that it is asked too much. */
@@ -419,7 +412,7 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
 }
 
 function isRateLimit(error: unknown): boolean {
-  return refusalOf(error)?.statusCode === 429
+  return failureOf(error)?.statusCode === 429
 }
 
 function isoOf(seconds: number): string {

@@ -2,6 +2,7 @@ import type { PaymentEntry } from '../domain/entry.ts'
 import { type Movement, momentOf, settle } from '../domain/movement.ts'
 import {
   blockOf,
+  changed,
   isAbandoned,
   mismatchOf,
   movesTokens,
@@ -24,8 +25,6 @@ import { readPurchase } from '../store/ledger.ts'
 import { replaceOrder } from '../store/orders.ts'
 import { pendingPurchases } from '../store/pending.ts'
 import { readWorkspace } from '../store/workspaces.ts'
-
-export type { PurchaseRef }
 
 export type Settled =
   | { purchase: Purchase }
@@ -53,7 +52,12 @@ export async function settlePurchase(
     const purchase = await readPurchase(store, workspaceId, purchaseId)
     if (!purchase) return { refused: 'purchase_not_found' }
     if (isAbandoned(purchase, now)) {
-      await replaceOrder(store, purchase, closed(purchase, now))
+      // It never got its checkout, and nobody can pay it.
+      await replaceOrder(
+        store,
+        purchase,
+        changed(purchase, { status: 'expired' }, now.toISOString()),
+      )
       continue
     }
     if (!purchase.sessionId) return { purchase }
@@ -82,12 +86,6 @@ function needsMovement(purchase: Purchase, standing: Standing): boolean {
   return (
     movesTokens(purchase, standing) || blockOf(purchase, standing, purchase.shortfall) !== undefined
   )
-}
-
-/** An order that never got its checkout, after which nobody can pay it. */
-function closed(purchase: Purchase, now: Date): Purchase {
-  const { version } = purchase
-  return { ...purchase, status: 'expired', version: version + 1, updatedAt: now.toISOString() }
 }
 
 /** Whether something the purchase has pending is there to be taken, or is known to have been spent. */

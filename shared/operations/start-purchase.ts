@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { periodOf } from '../domain/period.ts'
 import { priceOf, purchaseBarFor, type Role, topUpOffer } from '../domain/plan.ts'
-import { isAbandoned, type Purchase } from '../domain/purchase.ts'
+import { changed, isAbandoned, type Purchase } from '../domain/purchase.ts'
 import type { Refusal, RefusalCode } from '../domain/refusal.ts'
 import { asOf, topUpsMax, type Workspace } from '../domain/workspace.ts'
 import { expireCheckout, openCheckout } from '../payments/checkout.ts'
@@ -108,11 +108,7 @@ async function makesRoom(
   now: Date,
 ): Promise<boolean> {
   if (open.sessionId) await expireCheckout(account, open.sessionId)
-  else {
-    const { version } = open
-    const updatedAt = now.toISOString()
-    await replaceOrder(store, open, { ...open, status: 'expired', version: version + 1, updatedAt })
-  }
+  else await replaceOrder(store, open, changed(open, { status: 'expired' }, now.toISOString()))
   const settled = await settlePurchase(store, account, open, now)
   return 'purchase' in settled && settled.purchase.status !== 'open'
 }
@@ -138,12 +134,7 @@ async function findSession(
   now: Date,
 ): Promise<void> {
   const remember = (learned: Partial<Purchase>) =>
-    replaceOrder(store, purchase, {
-      ...purchase,
-      ...learned,
-      version: purchase.version + 1,
-      updatedAt: now.toISOString(),
-    })
+    replaceOrder(store, purchase, changed(purchase, learned, now.toISOString()))
   const outcome = await openCheckout(account, purchase)
   if ('sessionId' in outcome) {
     await remember({ ...outcome, status: 'open' })

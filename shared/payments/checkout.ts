@@ -2,7 +2,7 @@ import type Stripe from 'stripe'
 import { grouped } from '../domain/grouped.ts'
 import type { PaymentFacts, Purchase } from '../domain/purchase.ts'
 import type { CheckoutOptions } from './checkout-options.ts'
-import { answeredByStripe, failureOf, type StripeAccount, unlessMissing } from './stripe.ts'
+import { answeredByStripe, failureOf, idOf, type StripeAccount, unlessMissing } from './stripe.ts'
 
 export type CheckoutOutcome =
   | { sessionId: string; checkoutUrl: string }
@@ -224,8 +224,4 @@ function returnUrl({ returnUrl, purchaseId }: Purchase, checkout: 'success' | 'c
   url.searchParams.set('purchase', purchaseId)
   url.searchParams.set('checkout', checkout)
   return url.href
-}
-
-function idOf(reference: string | { id: string } | null | undefined): string | undefined {
-  return typeof reference === 'string' ? reference : reference?.id
 }

@@ -1,6 +1,6 @@
 import Stripe from 'stripe'
 import { isWorkspaceId } from '../domain/workspace-id.ts'
-import { asUnavailable, type StripeAccount, unlessMissing } from './stripe.ts'
+import { asUnavailable, idOf, type StripeAccount, unlessMissing } from './stripe.ts'
 
 /**
  * An event is a poke: it says which purchase to look at, and nothing it says of amounts or states is used.
@@ -111,10 +111,6 @@ function namedIn(metadata: Stripe.Metadata | null, deploymentId: string): Poke {
   const isOfOurKind = soldBy && isWorkspaceId(workspaceId) && isPurchaseId(purchaseId)
   if (!isOfOurKind) return { ignored: 'not_ours' }
   return soldBy === deploymentId ? { workspaceId, purchaseId } : { ignored: 'other_deployment' }
-}
-
-function idOf(reference: string | { id: string } | null): string | undefined {
-  return typeof reference === 'string' ? reference : reference?.id
 }
 
 /** Whether it may be an id of ours: metadata of what others sell under this name may be anything. */

@@ -119,6 +119,11 @@ export function failureOf(error: unknown): StripeFailure | undefined {
   return cause instanceof StripeFailure ? cause : undefined
 }
 
+/** The id of what an object of Stripe's refers to, whether or not it was expanded. */
+export function idOf(reference: string | { id: string } | null | undefined): string | undefined {
+  return typeof reference === 'string' ? reference : reference?.id
+}
+
 /** Undefined in place of what Stripe does not know, or not any more. */
 export async function unlessMissing<T>(request: Promise<T>): Promise<T | undefined> {
   try {
@@ -134,7 +139,14 @@ function accountOf(
   { apiBase, secretId }: StripeConfig,
   pace?: 'paced',
 ): StripeAccount {
-  const { apiKey, webhookSecrets } = parse(secret, secretId)
+  return accountWith(parse(secret, secretId), { apiBase, pace })
+}
+
+/** The account of a key, however that was come by. */
+export function accountWith(
+  { apiKey, webhookSecrets = [] }: { apiKey: string; webhookSecrets?: readonly string[] },
+  { apiBase, pace }: { apiBase?: URL; pace?: 'paced' } = {},
+): StripeAccount {
   const livemode = /^[rs]k_live_/.test(apiKey)
   const client = new Stripe(apiKey, {
     // A silent Stripe is given up well before the function that asked is, so that its caller hears 503.

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb'
 import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb'
-import { answered, type Store } from './dynamodb.ts'
+import { answered, applied, type Store } from './dynamodb.ts'
+import { ownPartitions } from './schema.ts'
 
-const key = { workspaceId: '#deployment', entryId: 'id' }
+const key = { workspaceId: ownPartitions.deployment, entryId: 'id' }
 
 const known = new WeakMap<Store, string>()
 
@@ -26,19 +26,14 @@ async function readId({ client, ledgerTable }: Store): Promise<string | undefine
 
 async function makeId(store: Store): Promise<string> {
   const made = `dep_${randomBytes(12).toString('base64url')}`
-  try {
-    await answered(
-      store.client.send(
-        new PutCommand({
-          TableName: store.ledgerTable,
-          Item: { ...key, deploymentId: made },
-          ConditionExpression: 'attribute_not_exists(entryId)',
-        }),
-      ),
-    )
-    return made
-  } catch (error) {
-    if (!(error instanceof ConditionalCheckFailedException)) throw error
-    return (await readId(store))!
-  }
+  const isOurs = await applied(
+    store.client.send(
+      new PutCommand({
+        TableName: store.ledgerTable,
+        Item: { ...key, deploymentId: made },
+        ConditionExpression: 'attribute_not_exists(entryId)',
+      }),
+    ),
+  )
+  return isOurs ? made : (await readId(store))!
 }

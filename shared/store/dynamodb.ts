@@ -1,4 +1,9 @@
-import { DynamoDBClient, TransactionInProgressException } from '@aws-sdk/client-dynamodb'
+import {
+  ConditionalCheckFailedException,
+  DynamoDBClient,
+  TransactionConflictException,
+  TransactionInProgressException,
+} from '@aws-sdk/client-dynamodb'
 import { DynamoDBDocumentClient, QueryCommand, type QueryCommandInput } from '@aws-sdk/lib-dynamodb'
 import type { TablesConfig } from '../config.ts'
 import { Unavailable } from '../domain/refusal.ts'
@@ -38,6 +43,23 @@ export async function answered<T>(request: Promise<T>): Promise<T> {
     return await request
   } catch (error) {
     throw isOutage(error) ? new Unavailable('dynamodb', error) : error
+  }
+}
+
+/**
+ * Whether a conditioned write was applied; other failures are thrown. One that met a transaction on the same
+ * item lost to it, and would most likely have failed its condition a moment later.
+ */
+export async function applied(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await answered(write)
+    return true
+  } catch (error) {
+    const lost =
+      error instanceof ConditionalCheckFailedException ||
+      error instanceof TransactionConflictException
+    if (lost) return false
+    throw error
   }
 }
 

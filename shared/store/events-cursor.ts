@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
-import { answered, type Store } from './dynamodb.ts'
-import { applied } from './ledger.ts'
+import { answered, applied, type Store } from './dynamodb.ts'
+import { ownPartitions } from './schema.ts'
 
 /** The right to follow Stripe's events, which one run at a time has. */
 export interface Turn {
@@ -11,8 +11,7 @@ export interface Turn {
   reconciledUntil: number
 }
 
-/** No workspace can have this id, so the cursor shares the table without ever meeting one. */
-const cursorKey = { workspaceId: '#stripe', entryId: 'cursor' }
+const cursorKey = { workspaceId: ownPartitions.stripe, entryId: 'cursor' }
 
 /** How long a run that says nothing keeps its turn: longer than any of its looks at Stripe can take. */
 export const leaseMs = 5 * 60_000

@@ -1,12 +1,8 @@
-import {
-  ConditionalCheckFailedException,
-  TransactionConflictException,
-} from '@aws-sdk/client-dynamodb'
 import { GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
-import type { LedgerEntry, Recordable, ResetEntry } from '../domain/entry.ts'
+import { entryId, type LedgerEntry, type Recordable, type ResetEntry } from '../domain/entry.ts'
 import type { PurchaseChange } from '../domain/movement.ts'
 import type { Purchase } from '../domain/purchase.ts'
-import { answered, type Store } from './dynamodb.ts'
+import { answered, applied, type Store } from './dynamodb.ts'
 import { schema } from './schema.ts'
 
 const notYetRecorded = 'attribute_not_exists(entryId)'
@@ -81,7 +77,7 @@ export async function readPurchase(
   workspaceId: string,
   purchaseId: string,
 ): Promise<Purchase | undefined> {
-  const item = await readItem(store, workspaceId, purchaseKey(purchaseId))
+  const item = await readItem(store, workspaceId, entryId.purchase(purchaseId))
   return item as Purchase | undefined
 }
 
@@ -113,7 +109,7 @@ export function claimCheck(
     store.client.send(
       new UpdateCommand({
         TableName: store.ledgerTable,
-        Key: { workspaceId, entryId: purchaseKey(purchaseId) },
+        Key: { workspaceId, entryId: entryId.purchase(purchaseId) },
         UpdateExpression: 'SET checkedAt = :now',
         ConditionExpression: 'attribute_not_exists(checkedAt) OR checkedAt <= :before',
         ExpressionAttributeValues: { ':now': now.toISOString(), ':before': before.toISOString() },
@@ -135,7 +131,7 @@ export function noteSeen(
     store.client.send(
       new UpdateCommand({
         TableName: store.ledgerTable,
-        Key: { workspaceId, entryId: purchaseKey(purchaseId) },
+        Key: { workspaceId, entryId: entryId.purchase(purchaseId) },
         UpdateExpression: `SET seenUpTo = :upTo${eventId ? ', seenEvent = :eventId' : ''}`,
         ConditionExpression: `seenUpTo < :upTo OR ${notSeenYet}`,
         ExpressionAttributeValues: { ':upTo': upTo, ...(eventId && { ':eventId': eventId }) },
@@ -222,36 +218,15 @@ async function readItem(
   return Item
 }
 
-function purchaseKey(purchaseId: string): string {
-  return `purchase#${purchaseId}`
-}
-
 function purchaseItem(purchase: Purchase) {
   return {
     ...purchase,
     type: 'purchase',
-    entryId: purchaseKey(purchase.purchaseId),
+    entryId: entryId.purchase(purchase.purchaseId),
     [schema.ledger.byTimeIndex.sortKey]: purchase.createdAt,
   }
 }
 
 function expiryOf(at: string, days: number): number {
   return Math.floor(Date.parse(at) / 1000) + days * 86_400
-}
-
-/**
- * Whether a conditioned write was applied; other failures are thrown. One that met a transaction on the same
- * item lost to it, and would most likely have failed its condition a moment later.
- */
-export async function applied(write: Promise<unknown>): Promise<boolean> {
-  try {
-    await answered(write)
-    return true
-  } catch (error) {
-    const lost =
-      error instanceof ConditionalCheckFailedException ||
-      error instanceof TransactionConflictException
-    if (lost) return false
-    throw error
-  }
 }

@@ -4,7 +4,7 @@ import {
 } from '@aws-sdk/client-dynamodb'
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import { answered, type Store } from './dynamodb.ts'
-import { schema } from './schema.ts'
+import { ownPartitions, schema } from './schema.ts'
 
 /** How often Stripe is asked on behalf of the people of one workspace, in so many seconds. */
 const looksMax = 5
@@ -27,8 +27,7 @@ export async function takeLook(
       store.client.send(
         new UpdateCommand({
           TableName: store.ledgerTable,
-          // No workspace has such an id, so nothing that reads a workspace's ledger meets it.
-          Key: { workspaceId: `#looks#${workspaceId}`, entryId: `looks#${begins}` },
+          Key: { workspaceId: ownPartitions.looksOf(workspaceId), entryId: `looks#${begins}` },
           UpdateExpression: 'ADD looks :one SET #expiry = :expiry',
           ConditionExpression: 'attribute_not_exists(looks) OR looks < :max',
           ExpressionAttributeNames: { '#expiry': schema.ledger.timeToLive },

@@ -1,3 +1,4 @@
+import { entryId } from '../domain/entry.ts'
 import type { Purchase } from '../domain/purchase.ts'
 import { queried, type Store } from './dynamodb.ts'
 
@@ -10,7 +11,7 @@ export async function pendingPurchases(store: Store, workspaceId: string): Promi
       FilterExpression: 'pending > :none',
       ExpressionAttributeValues: {
         ':workspaceId': workspaceId,
-        ':purchase': 'purchase#',
+        ':purchase': entryId.purchase(''),
         ':none': 0,
       },
       ConsistentRead: true,

@@ -1,8 +1,7 @@
 import { DeleteCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import type { PurchaseRef } from '../domain/purchase.ts'
-import { answered, type Store } from './dynamodb.ts'
-import { applied } from './ledger.ts'
-import { schema } from './schema.ts'
+import { answered, applied, type Store } from './dynamodb.ts'
+import { ownPartitions, schema } from './schema.ts'
 
 /** What is to be looked at again: a purchase, or a payment whose purchase could not even be told. */
 export type RetrySubject = { purchase: PurchaseRef } | { paymentIntent: string }
@@ -18,8 +17,7 @@ export type Retry = RetrySubject & {
   nextAt: string
 }
 
-/** No workspace can have this id, so the list shares the table without ever meeting one. */
-const partition = '#stripe'
+const partition = ownPartitions.stripe
 /** The index by time, which lists an entry by when it is due: what is not due yet costs no reading. */
 const dueAt = schema.ledger.byTimeIndex.sortKey
 const notOnTheList = 'attribute_not_exists(entryId)'

@@ -13,3 +13,14 @@ export const schema = {
     timeToLive: 'expiresAt',
   },
 } as const
+
+/**
+ * Partitions of the ledger's table that are the service's own. No workspace's id has a `#`, so nothing that reads a
+ * workspace's ledger meets them.
+ */
+export const ownPartitions = {
+  deployment: '#deployment',
+  /** How far Stripe's events have been followed, and what is to be tried again. */
+  stripe: '#stripe',
+  looksOf: (workspaceId: string) => `#looks#${workspaceId}`,
+} as const

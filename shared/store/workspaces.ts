@@ -1,11 +1,7 @@
-import {
-  ConditionalCheckFailedException,
-  TransactionConflictException,
-} from '@aws-sdk/client-dynamodb'
 import { GetCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import type { Period } from '../domain/period.ts'
 import type { Workspace } from '../domain/workspace.ts'
-import { answered, type Store } from './dynamodb.ts'
+import { answered, applied, type Store } from './dynamodb.ts'
 
 /** The workspace as it is stored now (a consistent read), or undefined. */
 export async function readWorkspace(
@@ -33,33 +29,23 @@ export async function postponeHoldsCheck(
   { workspaceId, period, holdsExpireFrom, version }: Workspace,
   until: string | undefined,
 ): Promise<boolean> {
-  try {
-    await answered(
-      store.client.send(
-        new UpdateCommand({
-          TableName: store.workspacesTable,
-          Key: { workspaceId },
-          UpdateExpression: until ? 'SET holdsExpireFrom = :until' : 'REMOVE holdsExpireFrom',
-          ConditionExpression:
-            '#period = :period AND holdsExpireFrom = :from AND version = :version',
-          ExpressionAttributeNames: { '#period': 'period' },
-          ExpressionAttributeValues: {
-            ':period': period,
-            ':from': holdsExpireFrom,
-            ':version': version,
-            ...(until && { ':until': until }),
-          },
-        }),
-      ),
-    )
-    return true
-  } catch (error) {
-    const cameBetween =
-      error instanceof ConditionalCheckFailedException ||
-      error instanceof TransactionConflictException
-    if (cameBetween) return false
-    throw error
-  }
+  return applied(
+    store.client.send(
+      new UpdateCommand({
+        TableName: store.workspacesTable,
+        Key: { workspaceId },
+        UpdateExpression: until ? 'SET holdsExpireFrom = :until' : 'REMOVE holdsExpireFrom',
+        ConditionExpression: '#period = :period AND holdsExpireFrom = :from AND version = :version',
+        ExpressionAttributeNames: { '#period': 'period' },
+        ExpressionAttributeValues: {
+          ':period': period,
+          ':from': holdsExpireFrom,
+          ':version': version,
+          ...(until && { ':until': until }),
+        },
+      }),
+    ),
+  )
 }
 
 export interface Segment {
