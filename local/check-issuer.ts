@@ -65,7 +65,9 @@ for (const issuer of issuersOf(options)) {
 }
 if (options.readsToken) {
   console.log('Token')
-  await checkToken((await textOf(process.stdin)).trim(), options, report)
+  // As it stands in a header, or alone.
+  const token = (await textOf(process.stdin)).trim().replace(/^bearer\s+/i, '')
+  await checkToken(token, options, report)
 }
 console.log(report.failed ? '\nIt will not work like this.' : '\nThis will work.')
 process.exit(report.failed ? 1 : 0)
@@ -171,8 +173,7 @@ async function checkToken(token: string, options: Options, report: Report): Prom
 }
 
 function payloadOf(token: string, report: Report): JWTPayload | undefined {
-  const parts = token.replace(/^bearer\s+/i, '').split('.')
-  if (parts.length === 5) {
+  if (token.split('.').length === 5) {
     report.wrong(
       'it is encrypted, so that only its issuer can read it',
       'Name your API as the audience when you ask for it.',
@@ -180,7 +181,7 @@ function payloadOf(token: string, report: Report): JWTPayload | undefined {
     return undefined
   }
   try {
-    return decodeJwt(token.replace(/^bearer\s+/i, ''))
+    return decodeJwt(token)
   } catch {
     report.wrong(
       token === ''

@@ -243,6 +243,12 @@ describe('npm run check-issuer', { timeout: 60_000 }, () => {
     expect(status).toBe(1)
   })
 
+  it('takes a token as it stands in a header', async () => {
+    const { status, out } = await checkToken(`Bearer ${await tokenOf('acme-admin')}\n`)
+    expect(out).toContain("it is a person's: workspace acme, role admin")
+    expect(status).toBe(0)
+  })
+
   it('says so of what is no token, or encrypted, or another issuer’s, or forged', async () => {
     const { privateKey } = await generateKeyPair('RS256')
     const forged = (iss: string) =>
