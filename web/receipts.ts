@@ -1,17 +1,9 @@
 import { html, nothing, type ReactiveControllerHost, type TemplateResult } from 'lit'
+import type { englishReceiptStrings } from './receipt-strings.ts'
 import { type Service, ServiceError, troubleOf } from './service.ts'
 import type { Strings } from './strings.ts'
 
-type ReceiptStrings = Pick<
-  Strings,
-  | 'receipt'
-  | 'receiptOpening'
-  | 'receiptNone'
-  | 'receiptReady'
-  | 'receiptUnavailable'
-  | 'offline'
-  | 'signedOut'
->
+type ReceiptStrings = typeof englishReceiptStrings & Pick<Strings, 'offline' | 'signedOut'>
 
 /**
  * Buttons that open the receipts of purchases at Stripe. The links are asked for when one is pressed, for they are

@@ -1,3 +1,5 @@
+import { englishReceiptStrings } from './receipt-strings.ts'
+
 /**
  * Every text of the meter and its dialog. Hosts replace any of them through the `strings` property; what
  * stands in braces is filled in with numbers, dates and prices already written in the page's language.
@@ -87,11 +89,7 @@ export const englishStrings = {
   creditedHelp: 'Your meter now shows {used}/{limit} used.',
   already: '{amount} tokens were already purchased',
   alreadyHelp: 'This order was paid before, and its tokens are yours. Nothing was charged now.',
-  receipt: 'View receipt',
-  receiptOpening: 'Opening receipt…',
-  receiptNone: 'There is no receipt for this order.',
-  receiptReady: 'No tab opened: open the receipt here',
-  receiptUnavailable: 'The receipt cannot be reached right now.',
+  ...englishReceiptStrings,
   cancelled: 'Checkout was not completed',
   cancelledHelp: 'No money moved, even if a card was declined, and no tokens were added.',
   resume: 'Back to checkout',

@@ -1,3 +1,5 @@
+import { englishReceiptStrings } from './receipt-strings.ts'
+
 /** Every text of the usage page; see `strings.ts` of the meter. */
 export const englishUsageStrings = {
   usage: 'Token usage',
@@ -29,11 +31,7 @@ export const englishUsageStrings = {
   loadingMore: 'Loading…',
   moreFailed: 'More could not be loaded. Try again.',
   purchase: 'Order of {tokens} tokens for {price}: {status}',
-  receipt: 'View receipt',
-  receiptOpening: 'Opening receipt…',
-  receiptNone: 'There is no receipt for this order.',
-  receiptReady: 'No tab opened: open the receipt here',
-  receiptUnavailable: 'The receipt cannot be reached right now.',
+  ...englishReceiptStrings,
   status: {
     open: 'not paid yet',
     processing: 'payment on its way',

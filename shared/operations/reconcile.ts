@@ -1,8 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Purchase } from '../domain/purchase.ts'
-import { Unavailable } from '../domain/refusal.ts'
 import { eventsBetween, type Poke, pokeOfPayment, subjectOf } from '../payments/events.ts'
-import { failureOf, type StripeAccount } from '../payments/stripe.ts'
+import type { StripeAccount } from '../payments/stripe.ts'
 import { signal } from '../signals.ts'
 import { deploymentId } from '../store/deployment.ts'
 import type { Store } from '../store/dynamodb.ts'
@@ -18,6 +16,7 @@ import {
   removeRetry,
 } from '../store/retries.ts'
 import { followPoke } from './follow-event.ts'
+import { OutageWatch, patiently } from './outage-watch.ts'
 import { sideBySide } from './side-by-side.ts'
 
 export interface Reconciled {
@@ -44,10 +43,6 @@ const eventsListedSeconds = 30 * 86_400
 const windowEventsMax = 1_000
 /** Looks under way at once. Stripe's pace is kept by the client; this bounds memory and sockets. */
 const lanes = 24
-/** After so many looks in a row that came to nothing, everything is out, and the rest is spared the try. */
-const outageAfter = 10
-/** Looks at one purchase while Stripe says that it is asked too much. */
-const rateLimitAttemptsMax = 4
 
 const saveEveryMs = 5_000
 /** With less time left than this, nothing more is begun: the slowest look needs it to end. */
@@ -368,51 +363,6 @@ async function save(run: Run, reached: number): Promise<void> {
   const nowMs = now.getTime() + Math.floor(run.savedAt - begunAt)
   if (!(await moveCursor(store, turn, until, nowMs))) throw new TurnLost()
   turn.reconciledUntil = until
-}
-
-/** Tells an outage of everything from failures of one purchase: nothing has worked for a while. */
-class OutageWatch {
-  #inARow = 0
-  last: unknown
-
-  worked(): void {
-    this.#inARow = 0
-  }
-
-  failed(error: unknown): void {
-    this.last = error
-    this.#inARow = concernsEverything(error) ? this.#inARow + 1 : 0
-  }
-
-  get isOn(): boolean {
-    return this.#inARow >= outageAfter
-  }
-}
-
-/**
- * No answer, or one that refuses our key: the next purchase would most likely fare the same. Any other refusal
- * of Stripe's is about the object it was asked for.
- */
-function concernsEverything(error: unknown): boolean {
-  const { statusCode = 500 } = failureOf(error) ?? {}
-  if (statusCode === 401 || statusCode === 403) return true
-  return error instanceof Unavailable && (statusCode >= 500 || statusCode === 429)
-}
-
-/** Waits and asks again where Stripe says that it is asked too much. */
-async function patiently<T>(ask: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await ask()
-    } catch (error) {
-      if (!isRateLimit(error) || attempt === rateLimitAttemptsMax) throw error
-      await sleep(1_000 * 2 ** (attempt - 1))
-    }
-  }
-}
-
-function isRateLimit(error: unknown): boolean {
-  return failureOf(error)?.statusCode === 429
 }
 
 function isoOf(seconds: number): string {

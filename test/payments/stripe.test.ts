@@ -1,10 +1,8 @@
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import Stripe from 'stripe'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { functions } from '../../infra/functions.ts'
+import { type HttpServer, serve } from '../../local/http.ts'
 import { handleSecretsApi, stripeSecretName } from '../../local/secrets.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
 import {
@@ -19,33 +17,20 @@ let secret: unknown
 let away = false
 /** How often the secret was asked for. */
 let reads = 0
-let server: Server
+let server: HttpServer
 beforeAll(async () => {
-  server = createServer(async (request, response) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
+  server = await serve(async (request) => {
     reads += 1
-    if (away) {
-      response.writeHead(500, { 'content-type': 'application/x-amz-json-1.1' })
-      response.end('{"__type":"InternalServiceError"}')
-      return
-    }
-    const headers = { 'x-amz-target': String(request.headers['x-amz-target']) }
-    const asked = { method: 'POST', headers, body: Buffer.concat(chunks).toString() }
+    if (away) return Response.json({ __type: 'InternalServiceError' }, { status: 500 })
     const secrets = new Map(secret === undefined ? [] : [[stripeSecretName, secret]])
-    const answer = await handleSecretsApi(new Request('http://secrets.invalid/', asked), secrets)
-    response.writeHead(answer!.status, { 'content-type': 'application/x-amz-json-1.1' })
-    response.end(await answer!.text())
+    return (await handleSecretsApi(request, secrets))!
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  process.env.AWS_ENDPOINT_URL_SECRETS_MANAGER = `http://127.0.0.1:${port}`
+  process.env.AWS_ENDPOINT_URL_SECRETS_MANAGER = server.url
   process.env.AWS_REGION = 'eu-west-1'
   process.env.AWS_ACCESS_KEY_ID = 'local'
   process.env.AWS_SECRET_ACCESS_KEY = 'local'
 })
-afterAll(() => server.close())
+afterAll(() => server.stop())
 
 const signals = listenForSignals()
 let elapsedMs = 0
@@ -140,19 +125,16 @@ describe('the keys', () => {
   it('are given up in a few seconds where Secrets Manager is silent', {
     timeout: 20_000,
   }, async () => {
-    const silent = createServer(() => {})
-    silent.listen(0, '127.0.0.1')
-    await once(silent, 'listening')
+    const silent = await serve(() => new Promise<never>(() => {}))
     const before = process.env.AWS_ENDPOINT_URL_SECRETS_MANAGER
-    process.env.AWS_ENDPOINT_URL_SECRETS_MANAGER = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
+    process.env.AWS_ENDPOINT_URL_SECRETS_MANAGER = silent.url
     try {
       const startedAt = uptime()
       await expect(opening(good)()).rejects.toEqual(withoutKeys)
       expect(uptime() - startedAt).toBeLessThan(7_000)
     } finally {
       process.env.AWS_ENDPOINT_URL_SECRETS_MANAGER = before
-      silent.closeAllConnections()
-      silent.close()
+      await silent.stop()
     }
   })
 

@@ -1,9 +1,7 @@
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import Stripe from 'stripe'
 import { afterAll, beforeAll, beforeEach, expect, inject, it } from 'vitest'
+import { type HttpServer, serve } from '../../local/http.ts'
 import { handleSecretsApi, stripeSecretName } from '../../local/secrets.ts'
 import type { Answer } from '../../shared/http/problem.ts'
 import { listenForSignals } from '../support/signals.ts'
@@ -13,26 +11,18 @@ import { openTestStore } from '../support/store.ts'
 
 const signals = listenForSignals()
 let secret: unknown
-let server: Server
+let server: HttpServer
 let functions: Record<'documents' | 'purchase' | 'start' | 'webhook', Handler>
 type Handler = (event: APIGatewayProxyEventV2, context: never) => Promise<Answer>
 
 beforeAll(async () => {
-  server = createServer(async (request, response) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
-    const headers = { 'x-amz-target': String(request.headers['x-amz-target']) }
-    const asked = { method: 'POST', headers, body: Buffer.concat(chunks).toString() }
+  server = await serve(async (request) => {
     const secrets = new Map(secret === undefined ? [] : [[stripeSecretName, secret]])
-    const answer = await handleSecretsApi(new Request('http://secrets.invalid/', asked), secrets)
-    response.writeHead(answer!.status, { 'content-type': 'application/x-amz-json-1.1' })
-    response.end(await answer!.text())
+    return (await handleSecretsApi(request, secrets))!
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
   const { workspacesTable, ledgerTable } = await openTestStore()
   Object.assign(process.env, {
-    AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: server.url,
     AWS_ENDPOINT_URL_DYNAMODB: inject('dynamoDbEndpoint'),
     AWS_REGION: 'eu-west-1',
     AWS_ACCESS_KEY_ID: 'local',
@@ -61,7 +51,7 @@ beforeAll(async () => {
     webhook: webhook.handler as unknown as Handler,
   }
 })
-afterAll(() => server.close())
+afterAll(() => server.stop())
 beforeEach(() => signals.forget())
 
 const call = (name: keyof typeof functions, sent: { body?: string; signature?: string } = {}) =>
