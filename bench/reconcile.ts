@@ -13,6 +13,7 @@ import { startPurchase } from '../shared/operations/start-purchase.ts'
 import { pacedHttpClient, requestsPerSecond } from '../shared/payments/paced.ts'
 import type { StripeAccount } from '../shared/payments/stripe.ts'
 import { openStore } from '../shared/store/dynamodb.ts'
+import { ownPartitions } from '../shared/store/schema.ts'
 import { environment, table } from './handlers.ts'
 
 /** What Stripe takes for a call. */
@@ -43,7 +44,7 @@ export async function measureReconcile(stack: Stack): Promise<string> {
   })
   // The stack reconciles by itself; this one has a place of its own to begin from, and says so.
   let now = new Date(Date.now() - 2 * 3_600_000 - backlogMs)
-  const cursor = { workspaceId: '#stripe', entryId: 'cursor' }
+  const cursor = { workspaceId: ownPartitions.stripeIn(false), entryId: 'cursor' }
   const begin = { ...cursor, reconciledUntil: Math.floor(now.getTime() / 1000) }
   await store.client.send(new PutCommand({ TableName: store.ledgerTable, Item: begin }))
 

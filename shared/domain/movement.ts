@@ -73,7 +73,7 @@ export type Also =
   /** Writes nothing, but holds the movement to there being no such entry. */
   | { absent: string }
   /** Puts a purchase on the list of those to settle again, from a time on (ISO 8601, UTC). */
-  | { retry: PurchaseRef; nextAt: string }
+  | { retry: PurchaseRef & { livemode: boolean }; nextAt: string }
 
 /** A purchase to store in the same transaction, if it is still at the version it was read at. */
 export interface PurchaseChange {
@@ -353,7 +353,7 @@ export function settle(
   const tokens = balance - fromImpounded
 
   const block = blockOf(purchase, standing, shortfall)
-  const { workspaceId, purchaseId, version } = purchase
+  const { workspaceId, purchaseId, livemode, version } = purchase
   const ref = { workspaceId, purchaseId }
   const ordersAdded = openOrdersAdded(purchase, standing)
   const impoundedAfter = (seen.impounded ?? 0) - fromImpounded
@@ -393,7 +393,9 @@ export function settle(
         },
         replacesVersion: version,
       },
-      ...(pending > 0 ? [{ retry: ref, nextAt: secondsAfter(moment.at, retryAfterSeconds) }] : []),
+      ...(pending > 0
+        ? [{ retry: { ...ref, livemode }, nextAt: secondsAfter(moment.at, retryAfterSeconds) }]
+        : []),
     ],
   }
 }

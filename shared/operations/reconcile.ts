@@ -64,7 +64,8 @@ const overdueRetryEveryMs = 24 * hourMs
  * before: the net under lost webhooks.
  *
  * A purchase that cannot be settled now goes on the list and holds nobody up; the cursor moves on, oldest
- * events first. Where everything fails it is an outage: the run ends, keeps its place, and throws it.
+ * events first. Test and live mode each have a cursor and a list, so a key that was changed for another mode's
+ * passes nothing over: what is its own waits until it is back. Where everything fails it is an outage: the run ends, keeps its place, and throws it.
  */
 export async function reconcile(
   store: Store,
@@ -73,7 +74,7 @@ export async function reconcile(
   { timeLeftMs = () => Number.POSITIVE_INFINITY }: { timeLeftMs?: () => number } = {},
 ): Promise<Reconciled> {
   const report: Reconciled = { events: 0, looked: 0, failed: 0, retried: 0, ended: 'caught_up' }
-  const turn = await takeTurn(store, now.getTime())
+  const turn = await takeTurn(store, account.livemode, now.getTime())
   if (!turn) return { ...report, ended: 'elsewhere' }
   const run: Run = {
     store,
@@ -260,8 +261,15 @@ async function followLook(
 }
 
 /** From here on the list sees to it: the same events are no reason to look again before it is due. */
-async function putOff({ store, now, nowSeconds }: Run, subject: RetrySubject, eventId: string) {
-  await addRetry(store, subject, now.toISOString(), isoAfter(now, firstRetryAfterMs))
+async function putOff(run: Run, subject: RetrySubject, eventId: string) {
+  const { store, account, now, nowSeconds } = run
+  await addRetry(
+    store,
+    account.livemode,
+    subject,
+    now.toISOString(),
+    isoAfter(now, firstRetryAfterMs),
+  )
   if ('purchase' in subject) {
     await noteSeen(store, subject.purchase, { upTo: nowSeconds - clocksDifferSeconds, eventId })
   }
@@ -301,11 +309,18 @@ async function follow(
 
 /** Tries what is due on the list, the longest due first. */
 async function tryAgain(run: Run): Promise<void> {
+  const { store, account, now } = run
   const outage = new OutageWatch()
   const goesOn = () => !outage.isOn && run.timeLeftMs() >= reserveMs
   let cursor: RetriesCursor | undefined
   do {
-    const page = await pageOfDue(run.store, run.now.toISOString(), retriesPageSize, cursor)
+    const page = await pageOfDue(
+      store,
+      account.livemode,
+      now.toISOString(),
+      retriesPageSize,
+      cursor,
+    )
     const work = (retry: Retry) => tryOnce(run, retry, outage)
     const onDone = async () => {
       if (performance.now() - run.savedAt >= saveEveryMs) await save(run, run.turn.reconciledUntil)

@@ -61,6 +61,8 @@ export async function settlePurchase(
       continue
     }
     if (!purchase.sessionId) return { purchase }
+    // Stripe tells a key nothing of the other mode's checkouts.
+    if (purchase.livemode !== account.livemode) return { mismatch: 'livemode', purchase }
 
     const facts = await readFacts(account, purchase.sessionId)
     if (!facts) return { mismatch: 'session', purchase }

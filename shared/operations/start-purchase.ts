@@ -100,14 +100,18 @@ async function place(
   return 'busy'
 }
 
-/** Closes an open order, or finds that it was paid just now and settles it. */
+/**
+ * Closes an open order, or finds that it was paid just now and settles it. Of one made in the other mode our key
+ * can ask nothing; should it have been paid, a look under its own key finds that.
+ */
 async function makesRoom(
   store: Store,
   account: StripeAccount,
   open: Purchase,
   now: Date,
 ): Promise<boolean> {
-  if (open.sessionId) await expireCheckout(account, open.sessionId)
+  const isOurs = open.livemode === account.livemode
+  if (open.sessionId && isOurs) await expireCheckout(account, open.sessionId)
   else await replaceOrder(store, open, changed(open, { status: 'expired' }, now.toISOString()))
   const settled = await settlePurchase(store, account, open, now)
   return 'purchase' in settled && settled.purchase.status !== 'open'

@@ -5,13 +5,12 @@ import { ownPartitions } from './schema.ts'
 
 /** The right to follow Stripe's events, which one run at a time has. */
 export interface Turn {
+  livemode: boolean
   /** Made up for this run. */
   holder: string
   /** Every event that Stripe dates before this has been followed; epoch seconds. */
   reconciledUntil: number
 }
-
-const cursorKey = { workspaceId: ownPartitions.stripe, entryId: 'cursor' }
 
 /** How long a run that says nothing keeps its turn: longer than any of its looks at Stripe can take. */
 export const leaseMs = 5 * 60_000
@@ -26,13 +25,17 @@ const forward = 'reconciledUntil <= :until'
  * Takes the turn to follow events, or undefined where another run has it. The first one ever begins `now`
  * (epoch milliseconds): what happened before the service was there is not its business.
  */
-export async function takeTurn(store: Store, now: number): Promise<Turn | undefined> {
+export async function takeTurn(
+  store: Store,
+  livemode: boolean,
+  now: number,
+): Promise<Turn | undefined> {
   const holder = randomUUID()
   const taken = await applied(
     store.client.send(
       new UpdateCommand({
         TableName: store.ledgerTable,
-        Key: cursorKey,
+        Key: cursorKeyIn(livemode),
         UpdateExpression:
           'SET leaseBy = :holder, leaseUntil = :leaseUntil, reconciledUntil = if_not_exists(reconciledUntil, :start)',
         // A request whose answer was lost is sent again, and finds the lease to be its own.
@@ -48,7 +51,7 @@ export async function takeTurn(store: Store, now: number): Promise<Turn | undefi
     ),
   )
   if (!taken) return undefined
-  return { holder, reconciledUntil: (await readEventsCursor(store))! }
+  return { livemode, holder, reconciledUntil: (await readEventsCursor(store, livemode))! }
 }
 
 /**
@@ -57,7 +60,7 @@ export async function takeTurn(store: Store, now: number): Promise<Turn | undefi
  */
 export function moveCursor(
   store: Store,
-  { holder }: Turn,
+  { livemode, holder }: Turn,
   reconciledUntil: number,
   now: number,
 ): Promise<boolean> {
@@ -65,7 +68,7 @@ export function moveCursor(
     store.client.send(
       new UpdateCommand({
         TableName: store.ledgerTable,
-        Key: cursorKey,
+        Key: cursorKeyIn(livemode),
         UpdateExpression: 'SET reconciledUntil = :until, leaseUntil = :leaseUntil',
         ConditionExpression: `${mine} AND ${forward}`,
         ExpressionAttributeValues: {
@@ -79,12 +82,12 @@ export function moveCursor(
 }
 
 /** Lets another run begin. */
-export async function endTurn(store: Store, { holder }: Turn): Promise<void> {
+export async function endTurn(store: Store, { livemode, holder }: Turn): Promise<void> {
   await applied(
     store.client.send(
       new UpdateCommand({
         TableName: store.ledgerTable,
-        Key: cursorKey,
+        Key: cursorKeyIn(livemode),
         UpdateExpression: 'REMOVE leaseBy, leaseUntil',
         ConditionExpression: mine,
         ExpressionAttributeValues: { ':holder': holder },
@@ -94,11 +97,17 @@ export async function endTurn(store: Store, { holder }: Turn): Promise<void> {
 }
 
 /** Up to when (epoch seconds) Stripe's events have been followed for good; undefined before the first time. */
-export async function readEventsCursor(store: Store): Promise<number | undefined> {
+export async function readEventsCursor(
+  store: Store,
+  livemode: boolean,
+): Promise<number | undefined> {
+  const Key = cursorKeyIn(livemode)
   const { Item } = await answered(
-    store.client.send(
-      new GetCommand({ TableName: store.ledgerTable, Key: cursorKey, ConsistentRead: true }),
-    ),
+    store.client.send(new GetCommand({ TableName: store.ledgerTable, Key, ConsistentRead: true })),
   )
   return Item?.reconciledUntil as number | undefined
+}
+
+function cursorKeyIn(livemode: boolean) {
+  return { workspaceId: ownPartitions.stripeIn(livemode), entryId: 'cursor' }
 }

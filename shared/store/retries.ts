@@ -8,6 +8,8 @@ export type RetrySubject = { purchase: PurchaseRef } | { paymentIntent: string }
 
 /** One entry of the list. What it says besides its subject makes it the same entry as when it was read. */
 export type Retry = RetrySubject & {
+  /** The list's own: `ownPartitions`. */
+  workspaceId: string
   entryId: string
   /** When it first could not be settled; ISO 8601. */
   since: string
@@ -17,7 +19,6 @@ export type Retry = RetrySubject & {
   nextAt: string
 }
 
-const partition = ownPartitions.stripe
 /** The index by time, which lists an entry by when it is due: what is not due yet costs no reading. */
 const dueAt = schema.ledger.byTimeIndex.sortKey
 const notOnTheList = 'attribute_not_exists(entryId)'
@@ -27,19 +28,27 @@ const asRead = 'since = :since AND tries = :tries AND nextAt = :nextAt'
  * The write that puts a purchase on the list, whether or not it is there: its count begins again. For use
  * in a transaction with what makes another look necessary.
  */
-export function retryPut(store: Store, purchase: PurchaseRef, at: string, nextAt: string) {
-  const { workspaceId, purchaseId } = purchase
-  return entryPut(store, { purchase: { workspaceId, purchaseId } }, at, nextAt)
+export function retryPut(
+  store: Store,
+  { workspaceId, purchaseId, livemode }: PurchaseRef & { livemode: boolean },
+  at: string,
+  nextAt: string,
+) {
+  return entryPut(store, livemode, { purchase: { workspaceId, purchaseId } }, at, nextAt)
 }
 
 /** Puts something on the list that could not be settled. An entry that is there keeps its age and its time. */
 export async function addRetry(
   store: Store,
+  livemode: boolean,
   subject: RetrySubject,
   at: string,
   nextAt: string,
 ): Promise<void> {
-  const put = { ...entryPut(store, subject, at, nextAt), ConditionExpression: notOnTheList }
+  const put = {
+    ...entryPut(store, livemode, subject, at, nextAt),
+    ConditionExpression: notOnTheList,
+  }
   await applied(store.client.send(new PutCommand(put)))
 }
 
@@ -49,6 +58,7 @@ export type RetriesCursor = Record<string, unknown>
 /** One page of what is due at `now` (ISO 8601), the longest due first. It may show an entry just taken off. */
 export async function pageOfDue(
   store: Store,
+  livemode: boolean,
   now: string,
   limit: number,
   cursor?: RetriesCursor,
@@ -59,7 +69,10 @@ export async function pageOfDue(
         TableName: store.ledgerTable,
         IndexName: schema.ledger.byTimeIndex.name,
         KeyConditionExpression: `workspaceId = :workspaceId AND ${dueAt} <= :now`,
-        ExpressionAttributeValues: { ':workspaceId': partition, ':now': now },
+        ExpressionAttributeValues: {
+          ':workspaceId': ownPartitions.stripeIn(livemode),
+          ':now': now,
+        },
         Limit: limit,
         ExclusiveStartKey: cursor,
       }),
@@ -74,7 +87,7 @@ export function postponeRetry(store: Store, retry: Retry, nextAt: string): Promi
     store.client.send(
       new UpdateCommand({
         TableName: store.ledgerTable,
-        Key: keyOf(retry.entryId),
+        Key: keyOf(retry),
         UpdateExpression: `SET tries = :triesAfter, nextAt = :nextAtAfter, ${dueAt} = :nextAtAfter`,
         ConditionExpression: asRead,
         ExpressionAttributeValues: {
@@ -93,7 +106,7 @@ export function removeRetry(store: Store, retry: Retry): Promise<boolean> {
     store.client.send(
       new DeleteCommand({
         TableName: store.ledgerTable,
-        Key: keyOf(retry.entryId),
+        Key: keyOf(retry),
         ConditionExpression: asRead,
         ExpressionAttributeValues: valuesOf(retry),
       }),
@@ -101,9 +114,16 @@ export function removeRetry(store: Store, retry: Retry): Promise<boolean> {
   )
 }
 
-function entryPut(store: Store, subject: RetrySubject, at: string, nextAt: string) {
+function entryPut(
+  store: Store,
+  livemode: boolean,
+  subject: RetrySubject,
+  at: string,
+  nextAt: string,
+) {
   const Item = {
-    ...keyOf(entryIdOf(subject)),
+    workspaceId: ownPartitions.stripeIn(livemode),
+    entryId: entryIdOf(subject),
     type: 'retry',
     ...subject,
     since: at,
@@ -121,8 +141,8 @@ function entryIdOf(subject: RetrySubject): string {
   return `retry#${workspaceId}#${purchaseId}`
 }
 
-function keyOf(entryId: string) {
-  return { workspaceId: partition, entryId }
+function keyOf({ workspaceId, entryId }: Retry) {
+  return { workspaceId, entryId }
 }
 
 function valuesOf({ since, tries, nextAt }: Retry) {

@@ -20,7 +20,10 @@ export const schema = {
  */
 export const ownPartitions = {
   deployment: '#deployment',
-  /** How far Stripe's events have been followed, and what is to be tried again. */
-  stripe: '#stripe',
+  /**
+   * How far Stripe's events have been followed, and what is to be tried again. Of test and of live mode apart: the
+   * key of one can neither see nor settle what is the other's, and must not pass it over.
+   */
+  stripeIn: (livemode: boolean) => `#stripe#${livemode ? 'live' : 'test'}`,
   looksOf: (workspaceId: string) => `#looks#${workspaceId}`,
 } as const

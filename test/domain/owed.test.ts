@@ -81,7 +81,7 @@ describe('a refund while tokens are held', () => {
     shop.reverses(purchase, 1_000)
     expect(shop.retries).toEqual([
       {
-        retry: { workspaceId: 'acme', purchaseId: 'pur_1' },
+        retry: { workspaceId: 'acme', purchaseId: 'pur_1', livemode: false },
         nextAt: minutesLater(shop.moment, 15),
       },
     ])

@@ -195,6 +195,31 @@ describe('an order made under a test key', () => {
     expect(outcome).toEqual({ refused: 'idempotency_key_reused' })
     expect(await everythingIn(store)).toEqual(before)
   })
+
+  it('makes room for live ones, which cannot ask about it, and is credited where it was paid all the same', async () => {
+    const live = await openTestStripe(() => now, { livemode: true })
+    try {
+      const workspaceId = await openWorkspace(store, now)
+      const first = await ordered(workspaceId, 'test-0')
+      for (let at = 1; at < openOrdersMax; at++) {
+        pass()
+        await ordered(workspaceId, `test-${at}`)
+      }
+      await stripe.buyer(first.sessionId!, 'pay')
+      const order = { workspaceId, key: 'live', role: 'admin' as const, by: 'a', tokens: 1_000_000 }
+      const outcome = await startPurchase(store, live.account, { ...order, returnUrl }, now)
+      expect(outcome).toMatchObject({ purchase: { livemode: true, status: 'open' } })
+      expect((await stored(workspaceId)).openOrders).toBe(openOrdersMax)
+      expect((await stored(workspaceId)).topUps).toBe(0)
+      const under = (account: TestStripe['account']) => settlePurchase(store, account, first, now)
+      expect(await under(live.account)).toMatchObject({ mismatch: 'livemode' })
+      expect(await under(stripe.account)).toMatchObject({ purchase: { status: 'paid' } })
+      expect((await stored(workspaceId)).topUps).toBe(1_000_000)
+      await expectBooksToBalance(store, workspaceId)
+    } finally {
+      await live.stop()
+    }
+  })
 })
 
 describe('two deployments at one Stripe account', () => {

@@ -100,7 +100,7 @@ async function retryOf({ workspaceId, purchaseId }: Sale) {
       TableName: store.ledgerTable,
       KeyConditionExpression: 'workspaceId = :list AND entryId = :entryId',
       ExpressionAttributeValues: {
-        ':list': '#stripe',
+        ':list': '#stripe#test',
         ':entryId': `retry#${workspaceId}#${purchaseId}`,
       },
     }),
@@ -149,7 +149,7 @@ describe('a refund while tokens are held', () => {
     await settled(sale)
     const { workspaceId, purchaseId } = sale
     expect(await retryOf(sale)).toEqual({
-      workspaceId: '#stripe',
+      workspaceId: '#stripe#test',
       entryId: `retry#${workspaceId}#${purchaseId}`,
       type: 'retry',
       purchase: { workspaceId, purchaseId },

@@ -65,7 +65,7 @@ const topUpsOf = async ({ workspaceId }: Sale) => (await readWorkspace(store, wo
 const statusOf = async ({ workspaceId, purchaseId }: Sale) =>
   (await readPurchase(store, workspaceId, purchaseId))!.status
 /** The whole list, whenever it is due. */
-const list = async () => (await pageOfDue(store, '9999', 100)).retries
+const list = async () => (await pageOfDue(store, false, '9999', 100)).retries
 
 describe('reconciliation', () => {
   it('credits, takes back and closes what no webhook told of', async () => {
@@ -168,9 +168,9 @@ describe('reconciliation', () => {
   it('keeps its place out of sight: no workspace can have its key', async () => {
     await reconciling()
     const items = await everythingIn(store)
-    const item = items.find(({ workspaceId }) => workspaceId === '#stripe')
+    const item = items.find(({ workspaceId }) => workspaceId === '#stripe#test')
     expect(item).toEqual({
-      workspaceId: '#stripe',
+      workspaceId: '#stripe#test',
       entryId: 'cursor',
       reconciledUntil: seconds(noon),
     })
@@ -182,17 +182,17 @@ describe('reconciliation', () => {
 describe('its place', () => {
   it('follows the clock an hour behind, and never goes back', async () => {
     await reconciling()
-    expect(await readEventsCursor(store)).toBe(seconds(noon))
+    expect(await readEventsCursor(store, false)).toBe(seconds(noon))
     pass(30 * minutes)
     await reconciling()
-    expect(await readEventsCursor(store)).toBe(seconds(noon))
+    expect(await readEventsCursor(store, false)).toBe(seconds(noon))
     pass(3 * hours)
     await reconciling()
-    expect(await readEventsCursor(store)).toBe(seconds(noon + 2.5 * hours))
+    expect(await readEventsCursor(store, false)).toBe(seconds(noon + 2.5 * hours))
     // A schedule that comes late says an earlier time.
     now = new Date(noon + hours)
     await reconciling()
-    expect(await readEventsCursor(store)).toBe(seconds(noon + 2.5 * hours))
+    expect(await readEventsCursor(store, false)).toBe(seconds(noon + 2.5 * hours))
   })
 
   it('is moved as the run goes on, so that one that dies half-way has done its half', async () => {
@@ -208,7 +208,7 @@ describe('its place', () => {
       '/v1/events',
       preceded(async () => {
         // The first finds too many; then come its first half, page by page, and the second.
-        if ((await readEventsCursor(store))! > seconds(noon + hours)) {
+        if ((await readEventsCursor(store, false))! > seconds(noon + hours)) {
           listings++
           await dies
         }
@@ -216,7 +216,7 @@ describe('its place', () => {
     )
     void reconciling()
     await expect.poll(() => listings, { timeout: 30_000 }).toBe(1)
-    const reached = (await readEventsCursor(store))!
+    const reached = (await readEventsCursor(store, false))!
     expect(reached).toBeLessThanOrEqual(seconds(noon + 20 * hours))
     line.clear()
 
@@ -234,7 +234,7 @@ describe('its place', () => {
       await stripe.outage(mode)
       pass(2 * hours)
       await expect(reconciling()).rejects.toBeInstanceOf(Unavailable)
-      expect(await readEventsCursor(store)).toBe(seconds(noon))
+      expect(await readEventsCursor(store, false)).toBe(seconds(noon))
     }
     await stripe.outage('none')
     await reconciling()
@@ -248,7 +248,7 @@ describe('its place', () => {
     wire.always('TransactWriteItems', failing('InternalServerError', {}, 500))
     wire.always('PutItem', failing('InternalServerError', {}, 500))
     await expect(reconciling()).rejects.toBeInstanceOf(Unavailable)
-    expect(await readEventsCursor(store)).toBe(seconds(noon))
+    expect(await readEventsCursor(store, false)).toBe(seconds(noon))
     wire.clear()
     await reconciling()
     expect(await topUpsOf(sale)).toBe(1_000_000)
@@ -263,21 +263,21 @@ describe('its place', () => {
   })
 
   it('is not moved by a run whose turn another one has taken', async () => {
-    const slow = (await takeTurn(store, noon))!
-    expect(await takeTurn(store, noon + 4 * minutes)).toBeUndefined()
-    const other = (await takeTurn(store, noon + 6 * minutes))!
+    const slow = (await takeTurn(store, false, noon))!
+    expect(await takeTurn(store, false, noon + 4 * minutes)).toBeUndefined()
+    const other = (await takeTurn(store, false, noon + 6 * minutes))!
     expect(await moveCursor(store, slow, seconds(noon) + 60, noon + 7 * minutes)).toBe(false)
     expect(await moveCursor(store, other, seconds(noon) + 60, noon + 7 * minutes)).toBe(true)
     expect(await moveCursor(store, other, seconds(noon) + 59, noon + 7 * minutes)).toBe(false)
     // A clock that was set back must not shut everybody out until it has caught up.
-    expect(await takeTurn(store, noon - days)).toBeDefined()
+    expect(await takeTurn(store, false, noon - days)).toBeDefined()
   })
 
   it('is given up by a run whose turn another one has taken, which goes on from there', async () => {
     const sale = await paid()
     line.on(
       '/v1/events',
-      preceded(() => takeTurn(store, noon + 6 * minutes)),
+      preceded(() => takeTurn(store, false, noon + 6 * minutes)),
     )
     expect(await reconciling()).toMatchObject({ ended: 'elsewhere' })
     line.clear()
@@ -301,7 +301,7 @@ describe('a purchase that cannot be settled', () => {
     const nextAt = new Date(noon + 15 * minutes).toISOString()
     expect(await list()).toEqual([
       {
-        workspaceId: '#stripe',
+        workspaceId: '#stripe#test',
         entryId: `retry#${workspaceId}#${purchaseId}`,
         type: 'retry',
         purchase: { workspaceId, purchaseId },
@@ -451,7 +451,7 @@ describe('a purchase that cannot be settled', () => {
         new PutCommand(
           retryPut(
             store,
-            { workspaceId, purchaseId },
+            { workspaceId, purchaseId, livemode: false },
             new Date(at).toISOString(),
             new Date(at + 15 * minutes).toISOString(),
           ),
@@ -472,6 +472,29 @@ describe('a purchase that cannot be settled', () => {
   })
 })
 
+describe('a key of the other mode', () => {
+  it('passes nothing over: what is not its own waits until the right key is back', async () => {
+    const live = await openTestStripe(() => now, { livemode: true })
+    try {
+      await reconciling()
+      const failing = await paid()
+      line.on(failing.session, answering(500))
+      await reconciling()
+      const lost = await paid()
+      for (let n = 0; n < 8; n++) {
+        pass(hours)
+        expect(await reconcile(store, live.account, now)).toMatchObject({ looked: 0, retried: 0 })
+      }
+      line.clear()
+      expect(await reconciling()).toMatchObject({ failed: 0, retried: 1 })
+      for (const sale of [failing, lost]) expect(await topUpsOf(sale)).toBe(1_000_000)
+      expect(await list()).toEqual([])
+    } finally {
+      await live.stop()
+    }
+  })
+})
+
 describe('an outage that begins in the middle', () => {
   it('ends the run early and keeps the place: what was tried waits on the list, the rest where it was', async () => {
     await reconciling()
@@ -486,7 +509,7 @@ describe('an outage that begins in the middle', () => {
     const tried = await list()
     expect(tried.length).toBeGreaterThanOrEqual(10)
     expect(tried.length).toBeLessThan(40)
-    const cursor = (await readEventsCursor(store))!
+    const cursor = (await readEventsCursor(store, false))!
     expect(cursor).toBeGreaterThan(seconds(noon))
     expect(cursor).toBeLessThanOrEqual(seconds(noon) + tried.length * 60)
 
@@ -531,7 +554,7 @@ describe('a backlog', () => {
     expect(first).toBeGreaterThan(0)
     expect(first).toBeLessThan(20)
     for (const sale of sales.slice(0, first)) expect(await topUpsOf(sale)).toBe(1_000_000)
-    expect(await readEventsCursor(store)).toBeGreaterThan(seconds(noon))
+    expect(await readEventsCursor(store, false)).toBeGreaterThan(seconds(noon))
 
     let runs = 1
     for (let ended = ''; ended !== 'caught_up'; runs++) {

@@ -16,7 +16,8 @@ export type Ask =
     }
   | { kind: 'grant'; workspaceId: string; key: string; tokens: number }
   | { kind: 'plan'; workspaceId: string; key: string; plan: PlanId; quota: number }
-  | { kind: 'buy'; workspaceId: string; key: string; tokens: number }
+  /** With which of Stripe's keys: it is not the same order with the other. */
+  | { kind: 'buy'; workspaceId: string; key: string; tokens: number; live: boolean }
   | { kind: 'look at purchase'; workspaceId: string; purchaseId: string }
   | { kind: 'settle again'; workspaceId: string; purchaseId: string }
   | { kind: 'read meter'; workspaceId: string }
@@ -29,6 +30,10 @@ export interface Call extends Actor {
   ask: Ask
   /** The time by the clock of whoever runs it; epoch milliseconds. */
   now: number
+  /** Whether the key it found is that of Stripe's live mode. */
+  live: boolean
+  /** Whether it was deployed to allow promotion codes. */
+  codes: boolean
   /** The moment it began, by the witness's count. */
   since: number
   /** Another call was under way beside it. */

@@ -47,6 +47,9 @@ export const worldFaults = [
   'sweep: stopped half-way',
   'sweep: late',
   'hold: forgotten',
+  /** A key that can ask nothing of what was ordered with the one before. */
+  'stripe: a key of the other mode',
+  'stripe: nothing left to pay',
 ] as const
 
 /** A cancelled transaction that does not say that the entry was there too. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import type { PlanId } from '../../shared/catalog.ts'
 import { topUpsMax } from '../../shared/domain/workspace.ts'
+import type { PromotionCode } from './stripe.ts'
 
 /**
  * Something that happens in a history. Numbers that choose among what there is are taken modulo its count,
@@ -22,11 +23,14 @@ export type Act =
   /** The same request under the same key; or another one under it. */
   | { do: 'again'; earlier: number }
   | { do: 'reuse key'; earlier: number; tokens: number }
-  | { do: 'buyer'; purchase: number; action: BuyerAction }
+  | { do: 'buyer'; purchase: number; action: BuyerAction; code?: PromotionCode }
   | { do: 'bank'; purchase: number; action: BankAction; tenths: number; kind?: BankKind }
   /** Stripe's session says something else than was ordered. */
-  | { do: 'tamper'; purchase: number; fact: 'amount' | 'currency' | 'workspace' | 'deployment' }
+  | { do: 'tamper'; purchase: number; fact: TamperedFact }
   | { do: 'forget customers' }
+  /** The service gets the key of Stripe's live or test mode, or other options for its checkouts. */
+  | { do: 'key'; live: boolean }
+  | { do: 'allow codes'; allowed: boolean }
   /** What Stripe adds to what is paid from now on, or finds to be in it. */
   | { do: 'tax'; percent: number; behavior: 'exclusive' | 'inclusive' }
   | { do: 'deliver'; event: number; again: boolean }
@@ -49,6 +53,7 @@ export type BankAction =
   | 'win'
   | 'lose'
   | 'appeal'
+export type TamperedFact = 'amount' | 'discount' | 'currency' | 'workspace' | 'deployment'
 /** What a new refund or dispute is like: `early` moves no money yet, and `other` may never do. */
 export type BankKind = 'plain' | 'foreign' | 'early' | 'other'
 
@@ -87,6 +92,10 @@ export const historyOf = (steps: number): fc.Arbitrary<History> =>
         { weight: 1, arbitrary: scene(lostAfterUse) },
         { weight: 1, arbitrary: scene(manyOrders) },
         { weight: 1, arbitrary: scene(paidAtTheCeiling) },
+        { weight: 1, arbitrary: scene(paidWithACode) },
+        { weight: 1, arbitrary: scene(paidWithNothing) },
+        { weight: 1, arbitrary: scene(manyOrdersBeforeGoingLive) },
+        { weight: 1, arbitrary: scene(wrongKeyForAWhile) },
       ),
       { minLength: steps, maxLength: steps },
     )
@@ -282,6 +291,67 @@ function paidAtTheCeiling(at: number): Scene {
   ]
 }
 
+/** Codes are no longer given when it is paid, and half of what was really paid goes back. */
+function paidWithACode(at: number): Scene {
+  return [
+    ...orderThatTakesCodes(at),
+    { act: { do: 'buyer', purchase: 0, action: 'pay', code: 'FIFTH' } },
+    { act: { do: 'deliver', event: 0, again: false } },
+    { act: { do: 'bank', purchase: 0, action: 'refund', tenths: 5 } },
+    { act: { do: 'deliver', event: 0, again: false } },
+  ]
+}
+
+/** There is no payment, and so nothing that a bank could take back. */
+function paidWithNothing(at: number): Scene {
+  return [
+    ...orderThatTakesCodes(at),
+    { act: { do: 'buyer', purchase: 0, action: 'pay', code: 'ALL' } },
+    { act: { do: 'deliver', event: 0, again: false } },
+    { act: { do: 'bank', purchase: 0, action: 'refund', tenths: 5 } },
+    { act: { do: 'settle again', purchase: 0 } },
+  ]
+}
+
+function orderThatTakesCodes(at: number): Scene {
+  return [
+    { act: { do: 'plan', at, plan: 'teams', quota: 10_000_000 } },
+    { act: { do: 'allow codes', allowed: true } },
+    { act: { do: 'buy', at, steps: 1 } },
+    { act: { do: 'allow codes', allowed: false } },
+  ]
+}
+
+/** Whoever tried it out with test cards has as many orders open as may be, and Stripe's live mode knows none. */
+function manyOrdersBeforeGoingLive(at: number): Scene {
+  return [
+    { act: { do: 'plan', at, plan: 'teams', quota: 10_000_000 } },
+    { act: { do: 'key', live: false } },
+    ...Array.from({ length: 21 }, () => ({ act: { do: 'buy' as const, at, steps: 1 } })),
+    { act: { do: 'key', live: true } },
+    { act: { do: 'buy', at, steps: 1 } },
+    { act: { do: 'buyer', purchase: 0, action: 'pay' } },
+    { act: { do: 'deliver', event: 0, again: false } },
+    { act: { do: 'buyer', purchase: 1, action: 'pay' } },
+  ]
+}
+
+/** A payment's webhook is lost, and before anything makes up for it the key is that of the other mode. */
+function wrongKeyForAWhile(at: number): Scene {
+  return [
+    { act: { do: 'plan', at, plan: 'teams', quota: 10_000_000 } },
+    { act: { do: 'key', live: true } },
+    { act: { do: 'buy', at, steps: 1 } },
+    { act: { do: 'buyer', purchase: 0, action: 'pay' } },
+    { act: { do: 'drop webhook', event: 0 } },
+    { act: { do: 'key', live: false } },
+    { act: { do: 'settle again', purchase: 0 } },
+    { act: { do: 'wait', seconds: 86_400 } },
+    { act: { do: 'reconcile', minutesLate: 0 } },
+    { act: { do: 'key', live: true } },
+  ]
+}
+
 /** A bank asks, takes, decides, and is asked again, with somebody looking in between. */
 function appealedDispute(at: number): Scene {
   return [
@@ -325,6 +395,7 @@ const buyer = often<BuyerAction>(
   [1, 'fail'],
   [1, 'expire'],
 )
+const code = often<PromotionCode | undefined>([4, undefined], [2, 'FIFTH'], [1, 'ALL'])
 const bank = often<BankAction>(
   [10, 'refund'],
   [4, 'refund-fail'],
@@ -370,13 +441,15 @@ function act(): fc.Arbitrary<Act> {
       some(2, 'read meter', { at }),
       some(7, 'again', { earlier: index }),
       some(3, 'reuse key', { earlier: index, tokens }),
-      some(11, 'buyer', { purchase: index, action: buyer }),
+      some(11, 'buyer', { purchase: index, action: buyer, code }),
       some(9, 'bank', { purchase: index, action: bank, tenths: bankTenths, kind: bankKind }),
-      some(1, 'tamper', {
+      some(2, 'tamper', {
         purchase: index,
-        fact: fc.constantFrom('amount', 'currency', 'workspace', 'deployment'),
+        fact: fc.constantFrom('amount', 'discount', 'currency', 'workspace', 'deployment'),
       }),
       some(1, 'forget customers', {}),
+      some(1, 'key', { live: fc.boolean() }),
+      some(1, 'allow codes', { allowed: fc.boolean() }),
       some(1, 'tax', {
         percent: fc.constantFrom(0, 7, 19),
         behavior: fc.constantFrom('exclusive', 'inclusive'),

@@ -267,6 +267,60 @@ export const plantedBugs: PlantedBug[] = [
     },
   },
   {
+    name: 'a code that nobody had allowed settles an order',
+    instead: {
+      mismatchOf: (real) => (purchase: Any, facts: Any) =>
+        real({ ...purchase, checkout: { allow_promotion_codes: true } }, facts),
+    },
+  },
+  {
+    name: 'what a code took off counts as not paid',
+    instead: { readFacts: sayingOfPaid(() => ({ amountDiscounted: 0 })) },
+  },
+  {
+    name: 'an order that a code made free is never paid',
+    instead: {
+      readFacts: sayingOfPaid(({ amountTotal }) => (amountTotal === 0 ? { status: 'open' } : {})),
+    },
+  },
+  {
+    name: 'a refund is measured against the price, and not against what was paid',
+    instead: {
+      standingOf: (real) => (purchase: Any, facts: Any) =>
+        real(purchase, facts.amountTotal > 0 ? { ...facts, amountTotal: purchase.amount } : facts),
+    },
+  },
+  {
+    name: 'an order loses the options of its checkout before it gets one',
+    instead: {
+      openCheckout: (real) => (account: Any, purchase: Any) =>
+        real(account, without(purchase, 'checkout')),
+    },
+  },
+  {
+    name: 'a key of the other mode passes events over',
+    instead: {
+      takeTurn: (real) => (store: Any, _livemode: boolean, now: Any) => real(store, false, now),
+    },
+  },
+  {
+    name: 'a key of the other mode empties the list',
+    instead: {
+      retryPut:
+        (real) =>
+        (store: Any, purchase: Any, ...when: Any[]) =>
+          real(store, { ...purchase, livemode: false }, ...when),
+      addRetry:
+        (real) =>
+        (store: Any, _livemode: boolean, ...given: Any[]) =>
+          real(store, false, ...given),
+      pageOfDue:
+        (real) =>
+        (store: Any, _livemode: boolean, ...given: Any[]) =>
+          real(store, false, ...given),
+    },
+  },
+  {
     name: 'a lost dispute blocks nobody',
     instead: { blockOf: () => () => undefined },
   },
@@ -307,7 +361,7 @@ export const plantedBugs: PlantedBug[] = [
     instead: {
       addRetry:
         () =>
-        async (...[, subject]: Any[]) => {
+        async (...[, , subject]: Any[]) => {
           throw new Error(`${JSON.stringify(subject)} could not be settled`)
         },
     },
@@ -551,6 +605,15 @@ function sayingOfDisputes(say: (dispute: Any) => Any) {
     const client = Object.create(account.client, { disputes: { value: { list } } })
     return real({ ...account, client }, sessionId)
   }
+}
+
+/** Facts with something else about an order that was paid. */
+function sayingOfPaid(say: (facts: Any) => object) {
+  return (real: Any) =>
+    async (...given: Any[]) => {
+      const facts = await real(...given)
+      return facts?.status === 'paid' ? { ...facts, ...say(facts) } : facts
+    }
 }
 
 function putOf({ Put }: { Put?: Any }): Any {

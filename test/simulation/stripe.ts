@@ -6,19 +6,31 @@ import type { StripeAccount } from '../../shared/payments/stripe.ts'
 import { stripeFaults } from './faults.ts'
 import { type Actor, currentActor, silence } from './scheduler.ts'
 
-const apiKey = 'sk_test_simulation'
-
 export const webhookSecret = 'whsec_simulation'
 
+/** Percent that each takes off. */
+const promotionCodes = { FIFTH: 20, ALL: 100 }
+export type PromotionCode = keyof typeof promotionCodes
+
+export interface SimulatedStripe {
+  account: Account
+  ours: StripeAccount
+}
+
 /**
- * Stripe in this process: the stand-in's account and API, reached by the real `stripe` client where it would
- * have reached a socket.
+ * One of Stripe's modes in this process: the stand-in's account and API, reached by the real `stripe` client where
+ * it would have reached a socket.
  */
 export function openSimulatedStripe(
+  livemode: boolean,
   now: () => Date,
   onEvent: (event: Stripe.Event) => void,
-): { account: Account; ours: StripeAccount } {
-  const account = new Account({ now, publicUrl: 'http://localhost', onEvent })
+): SimulatedStripe {
+  const apiKey = `sk_${livemode ? 'live' : 'test'}_simulation`
+  const account = new Account({ now, livemode, publicUrl: 'http://localhost', onEvent })
+  for (const [code, percentOff] of Object.entries(promotionCodes)) {
+    account.promotionCodes.set(code, percentOff)
+  }
   const trouble = noTrouble()
   const api = createStripeApi({
     account,
@@ -58,7 +70,7 @@ export function openSimulatedStripe(
       return actor ? actor.scheduler.turn(actor, turn) : ask(request)
     }),
   })
-  return { account, ours: { client, livemode: false, webhookSecrets: [webhookSecret] } }
+  return { account, ours: { client, livemode, webhookSecrets: [webhookSecret] } }
 }
 
 interface SentRequest {

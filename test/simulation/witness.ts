@@ -11,6 +11,11 @@ import { Book, Broken, monthOf, type Order, rule } from './model.ts'
 /** An order as the witness knows it: by the rules, and by what Stripe has said of it and when. */
 interface FollowedOrder extends Order {
   workspaceId: string
+  /** In which of Stripe's modes it was ordered, and whether its checkout takes codes. */
+  live: boolean
+  codes: boolean
+  /** It was closed to make room for one of the other mode, whose key cannot ask about it. */
+  madeRoom?: boolean
   sessionId?: string
   /** Stripe's session contradicts the order, so nothing may ever be given for it. */
   tampered: boolean
@@ -47,16 +52,16 @@ export class Witness {
   /** Rises with everything that happens, to tell before from after. */
   #moment = 0
   readonly #workspacesTable: string
-  readonly #stripe: Account
+  readonly #accountIn: (live: boolean) => Account
   /** Every entry, with who wrote it and what had been asked. */
   readonly #recorded = new Map<string, { entry: Plain; by: Call }>()
   readonly #versions = new Map<string, Version[]>()
   /** Whether a workspace is kept from buying: whether it should be is looked at in the end. */
   readonly #blocked = new Map<string, boolean>()
 
-  constructor(workspacesTable: string, stripe: Account) {
+  constructor(workspacesTable: string, accountIn: (live: boolean) => Account) {
     this.#workspacesTable = workspacesTable
-    this.#stripe = stripe
+    this.#accountIn = accountIn
   }
 
   began(call: Call): void {
@@ -102,24 +107,30 @@ export class Witness {
   }
 
   /** Undefined as long as there is no checkout. */
-  stripeSays({ sessionId, amount }: FollowedOrder): Said | undefined {
-    const session = this.#stripe.checkouts.get(sessionId ?? '')?.session
+  stripeSays(order: FollowedOrder): Said | undefined {
+    const session = this.#sessionOf(order)
     if (!session) return undefined
+    const account = this.#accountIn(order.live)
     const intent = String(session.payment_intent)
-    const refunds = this.#stripe.refundsOf(intent)
+    const refunds = account.refundsOf(intent)
     const counted = refunds.filter(({ status }) => status === 'succeeded' || status === 'pending')
     const alive = refunds.filter(({ status }) => status !== 'failed' && status !== 'canceled')
     const foreign = alive.some(({ currency }) => currency !== 'usd')
     // With the tax, of which the bank takes its part as well.
-    const total = session.amount_total ?? amount
+    const total = session.amount_total ?? order.amount
     return {
-      paid: session.payment_status === 'paid',
+      // A code may have left nothing to pay.
+      paid: session.payment_status !== 'unpaid',
       total,
       // In another currency the stand-in says twice the figure.
       refunded: sum(counted.map((one) => (one.currency === 'usd' ? one.amount : one.amount / 2))),
       listed: foreign ? Number.POSITIVE_INFINITY : sum(alive.map((one) => one.amount)),
-      disputed: disputedOf(this.#stripe.disputesOf(intent), total),
+      disputed: disputedOf(account.disputesOf(intent), total),
     }
+  }
+
+  #sessionOf({ sessionId, live }: FollowedOrder): Stripe.Checkout.Session | undefined {
+    return this.#accountIn(live).checkouts.get(sessionId ?? '')?.session
   }
 
   /** Checks an answer; false where it leaves open what happened, so that whoever asked must ask again. */
@@ -158,9 +169,13 @@ export class Witness {
     }
     if (!said?.paid) {
       rule(!isPaid(status), () => `${order.id} is ${status} and was not paid`)
-      const session = this.#stripe.checkouts.get(order.sessionId ?? '')?.session
-      const state = session && this.#stripe.stateOf(session)
-      rule(!state || state === status, () => `${order.id} is ${status}, at Stripe ${state}`)
+      const session = this.#sessionOf(order)
+      const state = session && this.#accountIn(order.live).stateOf(session)
+      const gaveWay = order.madeRoom && status === 'expired' && state === 'open'
+      rule(
+        !state || state === status || gaveWay === true,
+        () => `${order.id} is ${status}, at Stripe ${state}`,
+      )
       return
     }
     const [should] = standings(order, [said])
@@ -178,8 +193,8 @@ export class Witness {
   blocksAsStripeSays({ workspaceId, blockedBy = {} }: Workspace): void {
     for (const order of this.orders.values()) {
       if (order.workspaceId !== workspaceId || order.tampered) continue
-      const session = this.#stripe.checkouts.get(order.sessionId ?? '')?.session
-      const disputes = session ? this.#stripe.disputesOf(String(session.payment_intent)) : []
+      const intent = this.#sessionOf(order)?.payment_intent
+      const disputes = intent ? this.#accountIn(order.live).disputesOf(String(intent)) : []
       const lost = disputes.some(({ status }) => /^(lost|appeal_.*)$/.test(status))
       const may = lost && order.credited && order.wasShort
       const must = may && order.shortfall > 0
@@ -305,7 +320,7 @@ export class Witness {
         const { purchase } = answer
         rule(purchase.tokens === ask.tokens, () => `ordered ${ask.tokens}, got ${purchase.tokens}`)
         // One that got none in a day will get none.
-        const opened = this.#stripe.checkouts.has(purchase.sessionId)
+        const opened = this.#accountIn(ask.live).checkouts.has(purchase.sessionId)
         rule(opened || purchase.status === 'expired', () => 'ordered without a checkout')
         return
       }
@@ -391,7 +406,7 @@ export class Witness {
     const own = workspaceOf(by.ask)
     rule(own === undefined || own === owner, () => `${by.ask.kind} of ${own} wrote in ${owner}`)
     this.#retriesPut(retries, items)
-    if (owner === '#stripe') {
+    if (owner.startsWith('#stripe#')) {
       rule(by.ask.kind === 'reconcile', () => `${by.ask.kind} moved the cursor`)
       for (const { before, after } of items) {
         movesForward(before, after)
@@ -467,6 +482,7 @@ export class Witness {
 
   #takenOffTheList({ purchase }: Plain, by: Call): void {
     const order = this.orders.get(purchase?.purchaseId)
+    rule(!order || order.live === by.live, () => `${order!.id} was taken off the other mode's list`)
     rule(
       !order?.sessionId || order.sessionId !== by.refusedObject,
       () => `${order!.id} was taken off the list, and Stripe had said nothing of it`,
@@ -586,6 +602,7 @@ export class Witness {
     const order = this.orders.get(after.purchaseId)
     if (!order) throw new Broken(`${after.purchaseId} was paid and never ordered`)
     rule(!order.tampered, () => `${order.id} was settled against the facts`)
+    rule(order.live === by.live, () => `${order.id} was settled with a key of the other mode`)
     const heard = order.said.findLastIndex(({ at }) => at <= by.since)
     const possible = standings(order, order.said.slice(Math.max(0, heard)))
     const { status, reversed } = after
@@ -609,7 +626,9 @@ export class Witness {
       rule(after.tokens === tokens && after.status === 'open', () => `${id} is not as ordered`)
       rule(!this.orders.has(id), () => `${id} is the id of two orders`)
       const nothing = { reversed: 0, taken: 0, pending: 0, shortfall: 0 }
-      const order = { id, tokens, workspaceId, amount, credited: false, ...nothing }
+      const { live, codes } = by
+      rule(after.livemode === live, () => `${id} was ordered in the other mode`)
+      const order = { id, tokens, workspaceId, amount, live, codes, credited: false, ...nothing }
       this.orders.set(id, { ...order, tampered: false, wasShort: false, said: [] })
       this.#recorded.set(`${workspaceId} ${firstIdOf(by.ask)}`, { entry: after, by })
       return
@@ -642,8 +661,14 @@ export class Witness {
       !before.sessionId || before.sessionId === after.sessionId,
       () => `${order.id} changed checkout`,
     )
+    if (by.live !== order.live && by.ask.kind === 'buy' && after.status === 'expired') {
+      order.madeRoom = true
+    }
     if (order.sessionId === undefined && after.sessionId) {
+      rule(order.live === by.live, () => `${order.id} was opened with a key of the other mode`)
       order.sessionId = after.sessionId
+      const takesCodes = this.#sessionOf(order)?.allow_promotion_codes === true
+      rule(takesCodes === order.codes, () => `${order.id} takes codes: ${takesCodes}`)
       this.#hear(order)
     }
   }
@@ -691,7 +716,10 @@ function standings(order: FollowedOrder, said: Said[]) {
       said.map(({ disputed }) => {
         const refunded = Math.min(charge.refunded, listed)
         const kept = BigInt(Math.max(0, charge.total - refunded - disputed))
-        const tokens = Number((BigInt(order.tokens) * kept) / BigInt(charge.total))
+        // Where nothing was paid, nothing can be missing of it.
+        const part = charge.total === 0 ? 1n : kept
+        const whole = charge.total === 0 ? 1n : BigInt(charge.total)
+        const tokens = Number((BigInt(order.tokens) * part) / whole)
         const status = disputed > 0 ? 'disputed' : refunded > 0 ? 'refunded' : 'paid'
         return { status, reversed: order.tokens - tokens }
       }),

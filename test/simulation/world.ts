@@ -19,7 +19,7 @@ import { leaseMs, readEventsCursor } from '../../shared/store/events-cursor.ts'
 import { readForDisplay } from '../../shared/store/holds.ts'
 import { readPurchase } from '../../shared/store/ledger.ts'
 import { pageOfDue, type Retry } from '../../shared/store/retries.ts'
-import { schema } from '../../shared/store/schema.ts'
+import { ownPartitions, schema } from '../../shared/store/schema.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
 import { auditWorkspace } from './books.ts'
 import type { Ask, Call } from './call.ts'
@@ -31,7 +31,7 @@ import { count, Faults, type Tally } from './faults.ts'
 import type { Act, History, Step } from './history.ts'
 import { Broken, monthOf, rule } from './model.ts'
 import { Scheduler, slowPace } from './scheduler.ts'
-import { openSimulatedStripe, webhookSecret } from './stripe.ts'
+import { openSimulatedStripe, type SimulatedStripe, webhookSecret } from './stripe.ts'
 import { Witness } from './witness.ts'
 
 export interface WorldOptions {
@@ -122,7 +122,11 @@ class World {
   readonly #tally: Tally
   readonly #engine: Engine
   readonly #store
-  readonly #stripe
+  /** Stripe's modes know nothing of each other. */
+  readonly #stripes: { live: SimulatedStripe; test: SimulatedStripe }
+  /** Which of Stripe's keys the service has at present, and whether its checkouts take codes. */
+  #live = false
+  #codes = false
   readonly #witness: Witness
   readonly #scheduler = new Scheduler()
   /** The true time, which nobody's clock need agree with. */
@@ -166,16 +170,24 @@ class World {
       onTold: (by, entry) => (by as Call).told.add(entry),
       ...wire,
     })
-    this.#stripe = openSimulatedStripe(
-      () => new Date(this.#time),
-      (event) => this.#outbox.push(event),
+    const open = (live: boolean) =>
+      openSimulatedStripe(
+        live,
+        () => new Date(this.#time),
+        (event) => this.#outbox.push(event),
+      )
+    this.#stripes = { live: open(true), test: open(false) }
+    this.#witness = new Witness(
+      this.#tables.workspacesTable,
+      (live) => this.#stripeIn(live).account,
     )
-    this.#witness = new Witness(this.#tables.workspacesTable, this.#stripe.account)
   }
 
-  /** Four workspaces, one on each plan, and a cursor to reconcile from. */
+  /** Four workspaces, one on each plan, and a cursor for each mode to reconcile from. */
   async open(): Promise<void> {
-    await reconcile(this.#store, this.#stripe.ours, new Date(this.#time))
+    for (const { ours } of Object.values(this.#stripes)) {
+      await reconcile(this.#store, ours, new Date(this.#time))
+    }
     const calm = { luck: 0, faultRate: 0, turns: 1_000, skewSeconds: 0 }
     for (const act of opening) await this.take({ act, ...calm })
   }
@@ -200,7 +212,7 @@ class World {
     this.#check()
 
     await this.#askAgain()
-    await this.#reconcileAll()
+    await this.#inBothModes(() => this.#reconcileAll())
     for (const order of this.#witness.orders.values()) {
       const purchase = await readPurchase(this.#store, order.workspaceId, order.id)
       this.#witness.settledAsStripeSays(purchase!)
@@ -277,6 +289,7 @@ class World {
           workspaceId,
           key: this.#key(workspaceId),
           tokens: act.steps * 1_000_000,
+          live: this.#live,
         })
       case 'look at purchase': {
         const order = chosen([...this.#witness.orders.values()].slice(-4), act.purchase)
@@ -293,12 +306,12 @@ class World {
       case 'read meter':
         return begin({ kind: 'read meter', workspaceId })
       case 'again':
-        return begin(chosen(this.#asked.slice(-12), act.earlier))
+        return begin(this.#askedNow(chosen(this.#asked.slice(-12), act.earlier)))
       case 'reuse key': {
         const earlier = chosen(this.#asked, act.earlier)
         if (!earlier || !('key' in earlier) || !('tokens' in earlier)) return
         const tokens = earlier.kind === 'buy' ? earlier.tokens + 1_000_000 : act.tokens
-        return begin({ ...earlier, tokens })
+        return begin(this.#askedNow({ ...earlier, tokens }))
       }
       case 'buyer':
       case 'bank':
@@ -307,6 +320,13 @@ class World {
       case 'tax':
         this.#atStripe(act)
         this.#witness.stripeMoved()
+        return
+      case 'key':
+        if (act.live !== this.#live) count(this.#tally, 'stripe: a key of the other mode')
+        this.#live = act.live
+        return
+      case 'allow codes':
+        this.#codes = act.allowed
         return
       case 'deliver':
         return this.#deliver(act, step)
@@ -344,8 +364,10 @@ class World {
 
   /** Stripe lists events for thirty days; the schedule that reads them is never that late. */
   async #waitUntil(time: number): Promise<void> {
-    const cursor = (await readEventsCursor(this.#store))!
-    if (time - cursor * 1_000 > eventsListedMs) await this.#reconcileAll()
+    await this.#inBothModes(async () => {
+      const cursor = (await readEventsCursor(this.#store, this.#live))!
+      if (time - cursor * 1_000 > eventsListedMs) await this.#reconcileAll()
+    })
     this.#time = Math.max(this.#time, time)
     if (!this.#keepsAll && this.#scheduler.isIdle) this.#forgetOld()
   }
@@ -357,7 +379,7 @@ class World {
   #orderToRefuse(luck: number): string | undefined {
     const withCheckout = [...this.#witness.orders.values()].filter(({ sessionId }) => sessionId)
     const list = this.#engine
-      .partition(this.#tables.ledgerTable, '#stripe')
+      .partition(this.#tables.ledgerTable, ownPartitions.stripeIn(this.#live))
       .map((item) => JSON.stringify(item))
     const waiting = withCheckout.filter(({ id }) => list.some((entry) => entry.includes(id)))
     if (waiting.length > 0) return luck % 4 === 1 ? undefined : chosen(waiting, luck)?.sessionId
@@ -387,21 +409,26 @@ class World {
   #atStripe(
     act: Extract<Act, { do: 'buyer' | 'bank' | 'tamper' | 'forget customers' | 'tax' }>,
   ): void {
-    const { account } = this.#stripe
-    if (act.do === 'tax') {
-      account.tax = { percent: act.percent, behavior: act.behavior, unasked: true }
-      return
+    for (const { account } of Object.values(this.#stripes)) {
+      const { do: what } = act
+      if (what === 'tax') {
+        account.tax = { percent: act.percent, behavior: act.behavior, unasked: true }
+      }
+      if (what === 'forget customers') account.customers.clear()
     }
-    if (act.do === 'forget customers') {
-      account.customers.clear()
-      return
-    }
+    if (act.do === 'tax' || act.do === 'forget customers') return
     const orders = [...this.#witness.orders.values()].filter(({ sessionId }) => sessionId)
     const order = chosen(orders.slice(-3), act.purchase)
-    const session = account.checkouts.get(order?.sessionId ?? '')?.session
-    if (!order || !session) return
+    if (!order) return
+    const { account } = this.#stripeIn(order.live)
+    const session = account.checkouts.get(order.sessionId ?? '')?.session
+    if (!session) return
     if (act.do === 'buyer') {
-      account.checkout(session.id, act.action)
+      // The page does not ask for one where it takes none.
+      const promotionCode = session.allow_promotion_codes ? act.code : undefined
+      account.checkout(session.id, act.action, { promotionCode })
+      if (session.payment_status === 'no_payment_required')
+        count(this.#tally, 'stripe: nothing left to pay')
       return
     }
     if (act.do === 'bank') {
@@ -412,12 +439,17 @@ class World {
       return
     }
     if (session.status !== 'open') return
-    order.tampered = true
-    if (act.fact === 'amount') {
-      // Paying adds the tax, and after that it has to be too little.
+    if (act.fact === 'amount' || act.fact === 'discount') {
+      if (act.fact === 'discount' && order.codes) return
+      // Paying adds the tax and takes off what a code says, and after that it has to be too little.
       account.checkout(session.id, 'pay')
-      session.amount_total = order.amount - 1
+      if (session.payment_status !== 'paid') return
+      const details = session.total_details!
+      if (act.fact === 'discount') details.amount_discount = 50
+      const short = act.fact === 'amount' ? 1 : 0
+      session.amount_total = order.amount - details.amount_discount - short
     }
+    order.tampered = true
     if (act.fact === 'currency') session.currency = 'jpy'
     if (act.fact === 'deployment') {
       session.metadata = { ...session.metadata, deploymentId: 'dep_of_others' }
@@ -466,6 +498,8 @@ class World {
     const call: Call = {
       ask,
       now,
+      live: this.#live,
+      codes: this.#codes,
       scheduler: this.#scheduler,
       faults: new Faults(luck, faultRate, this.#tally),
       pace: slow ? slowPace : 1,
@@ -511,13 +545,36 @@ class World {
       this.#unanswered.push(ask)
       return
     }
-    const event = this.#stripe.account.events.get(ask.eventId)
+    const event = this.#event(ask.eventId)
     if (event) this.#outbox.push(event)
   }
 
-  #run({ ask, now: epoch, ...call }: Call): Promise<unknown> {
+  #stripeIn(live: boolean): SimulatedStripe {
+    return this.#stripes[live ? 'live' : 'test']
+  }
+
+  #event(id: string): Stripe.Event | undefined {
+    const { live, test } = this.#stripes
+    return live.account.events.get(id) ?? test.account.events.get(id)
+  }
+
+  /** The same under the key that the service has by now. */
+  #askedNow(ask: Ask | undefined): Ask | undefined {
+    return ask?.kind === 'buy' ? { ...ask, live: this.#live } : ask
+  }
+
+  /** With each key in turn; the service has the one it had when it is done. */
+  async #inBothModes(work: () => Promise<void>): Promise<void> {
+    const live = this.#live
+    for (const mode of [!live, live]) {
+      this.#live = mode
+      await work()
+    }
+  }
+
+  #run({ ask, now: epoch, live, codes, ...call }: Call): Promise<unknown> {
     const store = this.#store
-    const { account, ours } = this.#stripe
+    const { ours } = this.#stripeIn(live)
     const now = new Date(epoch)
     switch (ask.kind) {
       case 'consume': {
@@ -542,8 +599,11 @@ class World {
       case 'plan':
         return changeWorkspace(store, { ...without(ask, 'kind'), by: 'ops' }, now)
       case 'buy': {
-        const order = { ...without(ask, 'kind'), role: 'admin' as const, by: 'admin' }
-        return startPurchase(store, ours, { ...order, returnUrl: 'https://app.example.com/' }, now)
+        const { workspaceId, key, tokens } = ask
+        const who = { workspaceId, role: 'admin' as const, by: 'admin' }
+        const checkout = codes ? { allow_promotion_codes: true } : undefined
+        const returnUrl = 'https://app.example.com/'
+        return startPurchase(store, ours, { ...who, key, tokens, returnUrl, checkout }, now)
       }
       case 'look at purchase':
         return getPurchase(store, async () => ours, without(ask, 'kind'), now)
@@ -552,7 +612,7 @@ class World {
       case 'read meter':
         return this.#readMeter(ask.workspaceId, now)
       case 'webhook': {
-        const payload = JSON.stringify(account.events.get(ask.eventId))
+        const payload = JSON.stringify(this.#event(ask.eventId))
         const timestamp = Math.floor(this.#time / 1_000)
         const signature = ours.client.webhooks.generateTestHeaderString({
           payload,
@@ -657,25 +717,32 @@ class World {
   async #askAgain(): Promise<void> {
     for (let attempt = 1; this.#unanswered.length > 0; attempt++) {
       rule(attempt <= attemptsAfterwards, () => `${this.#unanswered[0]!.kind} does not settle`)
-      for (const ask of this.#unanswered.splice(0)) await this.#finish(ask)
+      for (const ask of this.#unanswered.splice(0)) {
+        if (ask.kind === 'buy') this.#live = ask.live
+        await this.#finish(ask)
+      }
     }
   }
 
   /** What is pending is on the list, and nothing stays so once all holds have ended. */
   async #settlePending(): Promise<void> {
     const pending = [...this.#witness.orders.values()].filter((order) => order.pending > 0)
-    const listed = this.#engine.partition(this.#tables.ledgerTable, '#stripe').map(plainItem)
-    for (const { workspaceId, id } of pending) {
+    for (const { workspaceId, id, live } of pending) {
+      const list = ownPartitions.stripeIn(live)
+      const listed = this.#engine.partition(this.#tables.ledgerTable, list).map(plainItem)
       const isListed = listed.some(({ entryId }) => entryId === `retry#${workspaceId}#${id}`)
       rule(isListed, () => `${id} has tokens pending and is not on the list`)
     }
     await this.#waitUntil(this.#time + allHoldsMs)
-    for (const { workspaceId, id: purchaseId } of pending) {
+    for (const { workspaceId, id: purchaseId, live } of pending) {
+      this.#live = live
       await this.#finish({ kind: 'settle again', workspaceId, purchaseId })
     }
-    await this.#reconcileAll()
-    const { retries } = await pageOfDue(this.#store, '9999', 1)
-    rule(retries.length === 0, () => `${retries[0]?.entryId} is never taken off the list`)
+    await this.#inBothModes(async () => {
+      await this.#reconcileAll()
+      const { retries } = await pageOfDue(this.#store, this.#live, '9999', 1)
+      rule(retries.length === 0, () => `${retries[0]?.entryId} is never taken off the list`)
+    })
     for (const { workspaceId, id } of this.#witness.orders.values()) {
       const purchase = (await readPurchase(this.#store, workspaceId, id))!
       rule(purchase.pending === 0, () => `${id} has ${purchase.pending} pending for ever`)
@@ -706,7 +773,7 @@ class World {
     for (let runs = 1; ; runs++) {
       rule(runs <= 12, () => 'reconciling comes to no end')
       await this.#finish({ kind: 'reconcile' })
-      const { retries } = await pageOfDue(this.#store, '9999', 100)
+      const { retries } = await pageOfDue(this.#store, this.#live, '9999', 100)
       const next = retries.find((retry) => !this.#waitsForHolds(retry))
       const { ended } = this.#reconciled!
       if (ended === 'caught_up' && !next) return

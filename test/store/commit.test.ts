@@ -536,8 +536,8 @@ describe('the shelves of the ledger', () => {
     await grantBeside(workspaceId, 5)
     await consumeBeside(workspaceId, { key: 'august' }, august)
     await placeOrder(beside, purchaseWith({ workspaceId }))
-    await takeTurn(beside, 1)
-    await addRetry(beside, { paymentIntent: 'pi_1' }, '2026-07-01', '2026-07-02')
+    await takeTurn(beside, false, 1)
+    await addRetry(beside, false, { paymentIntent: 'pi_1' }, '2026-07-01', '2026-07-02')
     const items = await everythingIn(beside)
     for (const item of items) {
       const expected =
