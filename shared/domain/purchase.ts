@@ -184,8 +184,10 @@ export function standingOf(purchase: Purchase, facts: PaymentFacts): Standing {
 /** Whether the purchase is where it should be, with nothing left to write. */
 export function stands(purchase: Purchase, standing: Standing): boolean {
   const { status, reversed } = standing
+  // One that we have closed stays closed until it is paid, though Stripe's page may still be open.
+  const isClosed = purchase.status === 'expired' && status === 'open'
   return (
-    purchase.status === status &&
+    (purchase.status === status || isClosed) &&
     purchase.reversed === reversed &&
     blockOf(purchase, standing, purchase.shortfall) === undefined
   )

@@ -9,7 +9,13 @@ import type { StripeAccount } from '../payments/stripe.ts'
 import { deploymentId } from '../store/deployment.ts'
 import type { Store } from '../store/dynamodb.ts'
 import { readPurchase } from '../store/ledger.ts'
-import { oldestOpenOrders, placeOrder, replaceOrder } from '../store/orders.ts'
+import {
+  oldestOpenOrders,
+  type Placed,
+  placeOrder,
+  reopenOrder,
+  replaceOrder,
+} from '../store/orders.ts'
 import { readWorkspace } from '../store/workspaces.ts'
 import { derivedId } from './derived-id.ts'
 import { settlePurchase } from './settle-purchase.ts'
@@ -58,7 +64,9 @@ export async function startPurchase(
     (await readPurchase(store, wanted.workspaceId, wanted.purchaseId))
   if (refused && !found) return { refused, workspace }
 
-  const placed = found ? 'exists' : await place(store, account, wanted, now)
+  const inRoom = (put: () => Promise<Placed>) =>
+    makingRoom(store, account, order.workspaceId, now, put)
+  const placed = found ? 'exists' : await inRoom(() => placeOrder(store, wanted))
   if (placed === 'busy') return { refused: 'busy' }
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     const purchase = (await readPurchase(store, wanted.workspaceId, wanted.purchaseId))!
@@ -67,6 +75,13 @@ export async function startPurchase(
     if (purchase.sessionId || isClosed) return { purchase, replayed: placed === 'exists' }
     if (isAbandoned(purchase, now)) {
       await settlePurchase(store, account, purchase, now)
+      continue
+    }
+    if (purchase.status === 'failed') {
+      // What Stripe did not take is tried once more, and takes a place among the open ones again.
+      const open = changed(purchase, { status: 'open' }, now.toISOString())
+      const reopened = await inRoom(() => reopenOrder(store, purchase, open))
+      if (reopened === 'busy') return { refused: 'busy' }
       continue
     }
     await findSession(store, account, purchase, now)
@@ -83,17 +98,18 @@ function isSameOrder(one: Purchase, other: Purchase): boolean {
   )
 }
 
-/** Places an order. Where the workspace has as many open as it may, the one that has waited longest makes room. */
-async function place(
+/** Puts an order. Where the workspace has as many open as it may, the one that has waited longest makes room. */
+async function makingRoom(
   store: Store,
   account: StripeAccount,
-  wanted: Purchase,
+  workspaceId: string,
   now: Date,
-): Promise<'placed' | 'exists' | 'busy'> {
+  put: () => Promise<Placed>,
+): Promise<Exclude<Placed, 'full'>> {
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-    const placed = await placeOrder(store, wanted)
+    const placed = await put()
     if (placed !== 'full') return placed
-    for (const open of await oldestOpenOrders(store, wanted.workspaceId, attemptsMax)) {
+    for (const open of await oldestOpenOrders(store, workspaceId, attemptsMax)) {
       if (await makesRoom(store, account, open, now)) break
     }
   }
@@ -141,7 +157,7 @@ async function findSession(
     replaceOrder(store, purchase, changed(purchase, learned, now.toISOString()))
   const outcome = await openCheckout(account, purchase)
   if ('sessionId' in outcome) {
-    await remember({ ...outcome, status: 'open' })
+    await remember(outcome)
     return
   }
   const next = { attempt: purchase.attempt + 1 }

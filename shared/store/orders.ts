@@ -20,9 +20,22 @@ export async function placeOrder(store: Store, purchase: Purchase): Promise<Plac
     { Put: purchaseCreated(store, purchase) },
     { Update: counted(store, purchase, 1, openOrdersMax) },
   ])
+  return placedOf(codes)
+}
+
+function placedOf(codes: Awaited<ReturnType<typeof together>>): Placed {
   if (codes === 'done') return 'placed'
   if (codes === 'busy') return 'busy'
   return codes[0] === 'ConditionalCheckFailed' ? 'exists' : 'full'
+}
+
+/** Opens an order again that had been closed, if there is room for it. `exists`: it has changed since it was read. */
+export async function reopenOrder(store: Store, before: Purchase, open: Purchase): Promise<Placed> {
+  const codes = await together(store, [
+    { Put: purchasePut(store, { purchase: open, replacesVersion: before.version }) },
+    { Update: counted(store, open, 1, openOrdersMax) },
+  ])
+  return placedOf(codes)
 }
 
 /**

@@ -22,6 +22,7 @@ import { openWorkspace } from '../support/shop.ts'
 import { listenForSignals } from '../support/signals.ts'
 import { openTestStore } from '../support/store.ts'
 import { openTestStripe, type TestStripe } from '../support/stripe.ts'
+import { answering, throughStripeWire } from '../support/stripe-wire.ts'
 
 const start = Date.parse('2026-07-14T09:00:00Z')
 const hour = 3_600_000
@@ -76,6 +77,29 @@ describe('open orders', () => {
       expect(await statusAtStripe(sessionId!), `order-${at}`).toBe(at < 3 ? 'expired' : 'open')
     }
     await expectBooksToBalance(store, workspaceId)
+  })
+
+  it('are no more where one that Stripe had refused is tried again', async () => {
+    const workspaceId = await openWorkspace(store, now)
+    const line = throughStripeWire(stripe)
+    line.on('/v1/checkout/sessions', answering(400, 'invalid_request_error'))
+    const order = {
+      workspaceId,
+      key: 'refused',
+      role: 'admin' as const,
+      by: 'a',
+      tokens: 1_000_000,
+    }
+    const refused = startPurchase(store, line.account, { ...order, returnUrl }, now)
+    await expect(refused).rejects.toBeInstanceOf(Unavailable)
+    for (let at = 0; at < openOrdersMax; at++) {
+      pass()
+      await ordered(workspaceId, `order-${at}`)
+    }
+    expect(await ordered(workspaceId, 'refused')).toMatchObject({ status: 'open' })
+    expect((await stored(workspaceId)).openOrders).toBe(openOrdersMax)
+    const oldest = await ordered(workspaceId, 'order-0')
+    expect(oldest.status).toBe('expired')
   })
 
   it('that were just paid are credited when they should have made room', async () => {
