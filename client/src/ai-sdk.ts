@@ -1,119 +1,203 @@
-import type { LanguageModelMiddleware } from 'ai'
-import { countTokens } from './count-tokens.ts'
+import type { EmbeddingModelMiddleware, ImageModelMiddleware, LanguageModelMiddleware } from 'ai'
+import { kindOfMedia } from './count-tokens.ts'
+import { type MeteredCall as AnyCall, Call, meteredAnswer } from './metering.ts'
 import type { Client } from './server.ts'
-import { type StartedWork, startWork, type WorkRequest } from './with-tokens.ts'
+import type { Tally } from './tally.ts'
+import { merged, recordOf, type TokenUsage, usageOf } from './usage.ts'
 
-export interface MeteredModel extends Omit<WorkRequest, 'signal' | 'key' | 'estimate'> {
-  /** Tokens set aside for each call of the model, answer included. */
-  estimate: number | ((prompt: Prompt) => number)
-  /** Counts what a stream that is cut off has used, which its model never says. */
-  countTokens?: (text: string) => number
+export type { EndedBy, Receipt } from './metering.ts'
+
+export interface MeteredModel extends Omit<AnyCall, 'signal' | 'key' | 'estimate'> {
+  /** Tokens set aside for each call of the model, answer included; unless told, see `docs/client.md`. */
+  estimate?: number | ((prompt: Prompt) => number)
 }
 
+export interface MeteredCalls extends Omit<AnyCall, 'signal' | 'key'> {}
+
 type Streaming = NonNullable<LanguageModelMiddleware['wrapStream']>
-type Prompt = Parameters<Streaming>[0]['params']['prompt']
+type Params = Parameters<Streaming>[0]['params']
+type Prompt = Params['prompt']
 type Streamed = Awaited<ReturnType<Streaming>>['stream']
 type Part = Streamed extends ReadableStream<infer Part> ? Part : never
-type Usage = Extract<Part, { type: 'finish' }>['usage']
+type Tokens = Pick<Client, 'hold'> & Partial<Pick<Client, 'consume'>>
 
 /**
- * Middleware for the Vercel AI SDK's `wrapLanguageModel`: every call of the model sets tokens aside first and
- * pays for what the model says it has used. A stream that fails or is aborted pays for its prompt and for what
- * has arrived of the answer. A call that the workspace cannot pay for throws `TokensRefused` before the model
- * is asked.
+ * Middleware for the Vercel AI SDK's `wrapLanguageModel`: every call of the model, of each step of a tool loop
+ * too, sets tokens aside first and pays for what the model says it has used. A stream that fails, is aborted or
+ * is left pays for its prompt and for what has arrived of the answer. A call that the workspace cannot pay for
+ * throws `TokensRefused` before the model is asked.
  */
 export function tokensMiddleware(
-  client: Pick<Client, 'hold'>,
-  { estimate, countTokens: count = countTokens, ...request }: MeteredModel,
+  client: Tokens,
+  { estimate, ...request }: MeteredModel,
 ): LanguageModelMiddleware {
-  type Call = Pick<Parameters<Streaming>[0], 'params' | 'model'>
-  const start = ({ params, model }: Call) =>
-    startWork(client, {
-      model: model.modelId,
-      ...request,
-      estimate: typeof estimate === 'number' ? estimate : estimate(params.prompt),
-      signal: params.abortSignal,
-    })
+  const start = async ({ params, model }: { params: Params; model: { modelId: string } }) => {
+    const { prompt, tools, responseFormat, maxOutputTokens, abortSignal: signal } = params
+    const call = await Call.start(
+      client,
+      {
+        model: model.modelId,
+        ...request,
+        estimate: typeof estimate === 'function' ? estimate(prompt) : estimate,
+        signal,
+      },
+      { prompt: [prompt, tools, responseFormat], outputMax: maxOutputTokens },
+    )
+    const { cap } = call
+    const capped = cap !== undefined && {
+      ...params,
+      maxOutputTokens: Math.min(cap, maxOutputTokens ?? cap),
+    }
+    return { call, capped, signal }
+  }
 
   return {
     specificationVersion: 'v4',
 
     async wrapGenerate({ doGenerate, params, model }) {
-      const work = await start({ params, model })
-      let result: Awaited<ReturnType<typeof doGenerate>>
-      try {
-        result = await doGenerate()
-      } catch (error) {
-        await work.failed()
-        throw error
-      }
-      report(work, result.usage)
-      await work.finished()
-      return result
+      const { call, capped } = await start({ params, model })
+      const ask = () => (capped ? model.doGenerate(capped) : doGenerate())
+      return meteredAnswer(call, ask, ({ content, usage, finishReason }, tally) => {
+        for (const part of content) readPart(part, tally)
+        tally.told(usageFrom(usage))
+        tally.stopped(finishReason?.unified)
+      })
     },
 
     async wrapStream({ doStream, params, model }) {
-      const work = await start({ params, model })
+      const { call, capped, signal } = await start({ params, model })
       try {
-        const { stream, ...rest } = await doStream()
-        const promptTokens = () => count(textOf(params.prompt))
-        return { ...rest, stream: metered(stream, work, { promptTokens, count }) }
+        const { stream, ...rest } = await (capped ? model.doStream(capped) : doStream())
+        return { ...rest, stream: meteredParts(call, stream, signal) }
       } catch (error) {
-        await work.failed()
+        await call.end('error')
         throw error
       }
     },
   }
 }
 
-/** The same stream; it ends once it is paid for, so that nothing is left to do when its reader is done. */
-function metered(
-  stream: Streamed,
-  work: StartedWork,
-  { promptTokens, count }: { promptTokens: () => number; count: (text: string) => number },
-): Streamed {
-  const reader = stream.getReader()
-  let text = ''
-  let told = false
-  const observe = () => {
-    if (!told && text !== '') work.used(promptTokens() + count(text))
+/** Middleware for `wrapEmbeddingModel`: what is embedded is paid for as the model says, or as it is counted. */
+export function embeddingTokensMiddleware(
+  client: Tokens,
+  request: MeteredCalls,
+): EmbeddingModelMiddleware {
+  return {
+    specificationVersion: 'v4',
+
+    async wrapEmbed({ doEmbed, params, model }) {
+      const call = await Call.start(
+        client,
+        { model: model.modelId, ...request, signal: params.abortSignal },
+        { prompt: params.values, answers: false },
+      )
+      return meteredAnswer(call, doEmbed, ({ usage }, tally) => {
+        const total = usage?.tokens
+        tally.told(merged({}, { input: total, total }))
+      })
+    },
   }
-  return new ReadableStream<Part>({
-    async pull(controller) {
-      try {
-        const { done, value: part } = await reader.read()
-        if (done) {
-          observe()
-          await work.finished()
+}
+
+/** Middleware for `wrapImageModel`: paid for as the provider says, or by what an image counts. */
+export function imageTokensMiddleware(client: Tokens, request: MeteredCalls): ImageModelMiddleware {
+  return {
+    specificationVersion: 'v4',
+
+    async wrapGenerate({ doGenerate, params, model }) {
+      const { prompt, files, n, abortSignal: signal } = params
+      const call = await Call.start(
+        client,
+        { model: model.modelId, ...request, signal },
+        { prompt: [prompt, files], images: n },
+      )
+      return meteredAnswer(call, doGenerate, ({ images, usage }, tally) => {
+        for (const _ of images) tally.media('image')
+        const { inputTokens: input, outputTokens: output, totalTokens: total } = usage ?? {}
+        tally.told(merged({}, { input, output, total }))
+      })
+    },
+  }
+}
+
+/** The same parts; the stream ends once it is paid for, so that nothing is left to do when its reader is done. */
+function meteredParts(call: Call, stream: Streamed, signal: AbortSignal | undefined): Streamed {
+  const reader = stream.getReader()
+  const end = (endedBy: 'model' | 'error' | 'reader') =>
+    call.end(signal?.aborted ? 'abort' : endedBy)
+  call.answered()
+  return new ReadableStream<Part>(
+    {
+      async pull(controller) {
+        call.asked()
+        let result: Awaited<ReturnType<typeof reader.read>>
+        try {
+          result = await reader.read()
+        } catch (error) {
+          call.answered()
+          await end('error')
+          controller.error(error)
+          return
+        }
+        call.answered()
+        if (result.done) {
+          await end('model')
           controller.close()
           return
         }
-        if ('delta' in part) text += part.delta
-        if (part.type === 'finish') told = report(work, part.usage)
-        controller.enqueue(part)
-      } catch (error) {
-        observe()
-        await work.failed()
-        controller.error(error)
-      }
+        call.read(readPart, result.value)
+        controller.enqueue(result.value)
+      },
+      async cancel(reason) {
+        const left = reader.cancel(reason)
+        await end('reader')
+        await left
+      },
     },
-    async cancel(reason) {
-      observe()
-      await work.failed()
-      await reader.cancel(reason)
-    },
-  })
+    // With any more, the stream would ask ahead of its reader, and seem read when nobody reads it.
+    { highWaterMark: 0 },
+  )
 }
 
-/** Whether the model said what it used. */
-function report(work: StartedWork, { inputTokens, outputTokens }: Usage): boolean {
-  if (inputTokens.total === undefined && outputTokens.total === undefined) return false
-  work.used((inputTokens.total ?? 0) + (outputTokens.total ?? 0))
-  return true
+/** A part of a stream, or of a whole answer. */
+function readPart(part: unknown, tally: Tally): void {
+  const { type, delta, text, toolName, input, mediaType, usage, finishReason, toolCallId, id } =
+    (recordOf(part) ?? {}) as Record<string, unknown>
+  switch (type) {
+    case 'text-delta':
+    case 'reasoning-delta':
+      tally.text(delta)
+      return
+    case 'tool-input-start':
+      tally.called(id, toolName)
+      return
+    case 'tool-input-delta':
+      tally.text(delta)
+      return
+    case 'text':
+    case 'reasoning':
+      tally.text(text)
+      return
+    case 'tool-call':
+      // One that came in pieces is told of once more when it is whole.
+      if (!tally.called(toolCallId, toolName)) return
+      tally.text(typeof input === 'string' ? input : JSON.stringify(input))
+      return
+    case 'file':
+    case 'reasoning-file':
+      tally.media(kindOfMedia(mediaType) ?? 'file')
+      return
+    case 'finish':
+      tally.told(usageFrom(usage))
+      tally.stopped(recordOf(finishReason)?.unified ?? finishReason)
+  }
 }
 
-function textOf(prompt: Prompt): string {
-  return prompt
-    .map(({ content }) => (typeof content === 'string' ? content : JSON.stringify(content)))
-    .join('\n')
+/** As the provider told it, where the SDK hands that on; it makes less of what it does not know. */
+function usageFrom(usage: unknown): TokenUsage {
+  const { inputTokens, outputTokens, raw } = recordOf(usage) ?? {}
+  const { total: input, cacheRead } = recordOf(inputTokens) ?? {}
+  const { total: output, reasoning } = recordOf(outputTokens) ?? {}
+  const told = { input, cachedInput: cacheRead, output, reasoning } as TokenUsage
+  return merged(merged({}, told), usageOf(raw))
 }

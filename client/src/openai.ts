@@ -1,71 +1,155 @@
 import type OpenAI from 'openai'
-import { countTokens } from './count-tokens.ts'
+import type { Counting } from './count-tokens.ts'
+import { Call, type MeteredCall, type MeteredStream, metered, meteredAnswer } from './metering.ts'
+import { readCompletion, readResponse, readResponseEvent } from './openai-answers.ts'
 import type { Client } from './server.ts'
-import { startWork, type WorkRequest } from './with-tokens.ts'
+import { usageOf } from './usage.ts'
 
-type Body = OpenAI.ChatCompletionCreateParamsStreaming
-type Chunk = OpenAI.ChatCompletionChunk
+export type { EndedBy, MeteredCall, MeteredStream, Receipt } from './metering.ts'
 
-export interface MeteredCompletion extends WorkRequest {
-  /** Counts what a stream that is cut off has used, which the model never says. */
-  countTokens?: (text: string) => number
+type Chat = OpenAI.ChatCompletionCreateParams
+type Response = OpenAI.Responses.ResponseCreateParams
+type Tokens = Pick<Client, 'hold'> & Partial<Pick<Client, 'consume'>>
+
+/*
+ * The calls of the `openai` package, paid for: each sets tokens aside first, throws `TokensRefused` where the
+ * workspace cannot pay, before the model is asked, and pays for what the model says it used. What a stream that
+ * fails, is aborted or left has used is counted: its prompt, and what has arrived of the answer.
+ */
+
+/** A streaming chat completion. Its usage is asked for; a model that does not take that is asked again without. */
+export async function streamCompletion(
+  client: Tokens,
+  openai: Pick<OpenAI, 'chat'>,
+  request: MeteredCall,
+  body: Omit<OpenAI.ChatCompletionCreateParamsStreaming, 'stream'>,
+): Promise<MeteredStream<OpenAI.ChatCompletionChunk>> {
+  const { signal } = request
+  const call = await start(client, request, body)
+  const capped = withinChat(call, openai, body)
+  const ask = (options: Pick<Chat, 'stream_options'>) =>
+    openai.chat.completions.create({ ...capped, ...options, stream: true }, { signal })
+  const asked = { include_usage: true, ...body.stream_options }
+  return streaming(call, readCompletion, signal, () =>
+    ask({ stream_options: asked }).catch((error) => {
+      if (!refusesStreamOptions(error)) throw error
+      return ask({ stream_options: undefined })
+    }),
+  )
 }
 
-/**
- * A streaming chat completion with the `openai` package: sets tokens aside, asks for the stream with its usage,
- * and pays for it when the stream ends. A stream that fails, or whose reader leaves it or aborts `signal`, pays
- * for its prompt and for what has arrived of the answer. Where the workspace cannot pay it throws
- * `TokensRefused`, and the model is not asked.
- */
-export async function streamCompletion(
-  client: Pick<Client, 'hold'>,
+/** A chat completion in one piece. */
+export async function createCompletion(
+  client: Tokens,
   openai: Pick<OpenAI, 'chat'>,
-  { countTokens: count = countTokens, ...request }: MeteredCompletion,
-  body: Omit<Body, 'stream' | 'stream_options'>,
-): Promise<AsyncIterable<Chunk>> {
+  request: MeteredCall,
+  body: Omit<OpenAI.ChatCompletionCreateParamsNonStreaming, 'stream'>,
+): Promise<OpenAI.ChatCompletion> {
   const { signal } = request
-  const work = await startWork(client, { model: body.model, ...request })
-  const asked = { ...body, stream: true, stream_options: { include_usage: true } } as const
-  let stream: AsyncIterable<Chunk> & { controller: AbortController }
+  const call = await start(client, request, body)
+  const capped = withinChat(call, openai, body)
+  const ask = () => openai.chat.completions.create({ ...capped, stream: false }, { signal })
+  return meteredAnswer(call, ask, readCompletion)
+}
+
+/** A streaming answer of the Responses API. */
+export async function streamResponse(
+  client: Tokens,
+  openai: Pick<OpenAI, 'responses'>,
+  request: MeteredCall,
+  body: Omit<OpenAI.Responses.ResponseCreateParamsStreaming, 'stream'>,
+): Promise<MeteredStream<OpenAI.Responses.ResponseStreamEvent>> {
+  const { signal } = request
+  const call = await start(client, request, body)
+  const asked = { ...withinResponse(call, body), stream: true } as const
+  return streaming(call, readResponseEvent, signal, () =>
+    openai.responses.create(asked, { signal }),
+  )
+}
+
+/** An answer of the Responses API in one piece. */
+export async function createResponse(
+  client: Tokens,
+  openai: Pick<OpenAI, 'responses'>,
+  request: MeteredCall,
+  body: Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'stream'>,
+): Promise<OpenAI.Responses.Response> {
+  const { signal } = request
+  const call = await start(client, request, body)
+  const asked = { ...withinResponse(call, body), stream: false } as const
+  return meteredAnswer(call, () => openai.responses.create(asked, { signal }), readResponse)
+}
+
+/** Embeddings. */
+export async function createEmbeddings(
+  client: Tokens,
+  openai: Pick<OpenAI, 'embeddings'>,
+  request: MeteredCall,
+  body: OpenAI.EmbeddingCreateParams,
+): Promise<OpenAI.CreateEmbeddingResponse> {
+  const { signal } = request
+  const call = await Call.start(
+    client,
+    { model: body.model, ...request },
+    { prompt: body.input, answers: false },
+  )
+  return meteredAnswer(
+    call,
+    () => openai.embeddings.create(body, { signal }),
+    (answer, tally) => tally.told(usageOf(answer.usage)),
+  )
+}
+
+function start(
+  client: Tokens,
+  request: MeteredCall & Counting,
+  body: Omit<Chat, 'stream'> | Omit<Response, 'stream'>,
+): Promise<Call> {
+  const prompt =
+    'messages' in body
+      ? [body.messages, body.tools, body.functions, body.response_format]
+      : [body.instructions, body.input, body.tools, body.text]
+  const outputMax =
+    'messages' in body ? (body.max_completion_tokens ?? body.max_tokens) : body.max_output_tokens
+  return Call.start(client, { model: body.model, ...request }, { prompt, outputMax })
+}
+
+async function streaming<Piece>(
+  call: Call,
+  read: Parameters<typeof metered<Piece>>[2]['read'],
+  signal: AbortSignal | undefined,
+  ask: () => PromiseLike<AsyncIterable<Piece> & { controller?: AbortController }>,
+): Promise<MeteredStream<Piece>> {
+  let stream: AsyncIterable<Piece>
   try {
-    stream = await openai.chat.completions.create(asked, { signal })
+    stream = await ask()
   } catch (error) {
-    await work.failed()
+    await call.end('error')
     throw error
   }
-
-  let text = ''
-  let told = false
-  const observe = () => {
-    if (!told && text !== '') work.used(count(JSON.stringify(body.messages)) + count(text))
-  }
-  async function* metered(): AsyncGenerator<Chunk> {
-    try {
-      for await (const chunk of stream) {
-        for (const { delta } of chunk.choices) text += textOf(delta)
-        if (chunk.usage) {
-          told = true
-          work.used(chunk.usage.total_tokens)
-        }
-        yield chunk
-      }
-      // The package ends an aborted stream as if it had come to its end.
-      signal?.throwIfAborted()
-      observe()
-      await work.finished()
-    } finally {
-      stream.controller.abort()
-      observe()
-      await work.failed()
-    }
-  }
-  return metered()
+  return metered(call, stream, { read, signal })
 }
 
-function textOf({
-  content,
-  refusal,
-  tool_calls: calls = [],
-}: Chunk['choices'][0]['delta']): string {
-  return [content, refusal, ...calls.map((call) => call.function?.arguments)].join('')
+/** Only OpenAI itself insists on the newer name; most that speak its interface know only the older one. */
+function withinChat<Body extends Omit<Chat, 'stream'>>(
+  { cap }: Call,
+  openai: Pick<OpenAI, 'chat'> & { baseURL?: string },
+  body: Body,
+): Body {
+  if (cap === undefined) return body
+  const { max_tokens: older, max_completion_tokens: newer } = body
+  const isOpenAi = /\b(openai\.com|azure\.com)\b/.test(openai.baseURL ?? '')
+  const name = newer != null || (isOpenAi && older == null) ? 'max_completion_tokens' : 'max_tokens'
+  return { ...body, [name]: Math.min(cap, newer ?? older ?? cap) }
+}
+
+function withinResponse<Body extends Omit<Response, 'stream'>>({ cap }: Call, body: Body): Body {
+  if (cap === undefined) return body
+  return { ...body, max_output_tokens: Math.min(cap, body.max_output_tokens ?? cap) }
+}
+
+function refusesStreamOptions(error: unknown): boolean {
+  const { status, message } = error as { status?: number; message?: string }
+  const isRefusal = status === 400 || status === 422
+  return isRefusal && /stream_options|include_usage/.test(message ?? '')
 }

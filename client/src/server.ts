@@ -55,6 +55,8 @@ export interface Hold {
   tokens: number
   replayed: boolean
   unreported: boolean
+  /** It was opened before under its key, and has ended since: no work can be done on it. */
+  closed?: { outcome: string; used?: number }
   /** Pays for what was used; more than was held is taken from the balance as far as it goes. */
   settle(tokens: number, options?: CallOptions): Promise<SettleResult>
   /** Returns all of it. */
@@ -164,7 +166,7 @@ export function createClient(options: ServerOptions): Client {
       const mayGoOn = () => failsOpen && backlog.reserve(body.tokens)
       if (backlog.down && mayGoOn()) return unreportedHold(workspace, body)
       try {
-        const { holdId, tokens, expiresAt, meter, replayed } = await call(
+        const { holdId, tokens, expiresAt, meter, replayed, closed } = await call(
           'POST /v1/workspaces/{workspaceId}/holds',
           { params: { workspaceId: workspace }, body },
           callOptions,
@@ -176,6 +178,7 @@ export function createClient(options: ServerOptions): Client {
           expiresAt,
           meter,
           replayed,
+          closed,
           unreported: false,
           settle: (tokens, options) => client.settle({ ...ref, tokens }, options),
           release: (options) => client.release(ref, options).then(() => {}),
