@@ -27,7 +27,7 @@ export async function streamMessage(
   try {
     const asked = { ...within(call, body), stream: true } as const
     const stream = await anthropic.messages.create(asked, { signal })
-    return metered(call, stream, { read: readEvent, signal })
+    return metered(call, stream, { read: readingEvents(), signal })
   } catch (error) {
     await call.end('error')
     throw error
@@ -57,15 +57,31 @@ function within({ cap }: Call, body: Body): Body {
   return cap === undefined ? body : { ...body, max_tokens: Math.min(cap, body.max_tokens) }
 }
 
-function readEvent(sent: unknown, tally: Tally): void {
+/** Reads one stream. What its end leaves out of the usage is as its start has told it. */
+function readingEvents(): (sent: unknown, tally: Tally) => void {
+  const told: Record<string, unknown> = {}
+  const tell = (usage: unknown, tally: Tally, early: boolean) => {
+    // At the start the output is a number that stands for one.
+    const news = Object.entries(recordOf(usage) ?? {}).filter(
+      ([name, value]) => Number.isFinite(value) && !(early && name === 'output_tokens'),
+    )
+    Object.assign(told, Object.fromEntries(news))
+    if (news.length > 0) tally.told(usageOf(told), { early })
+  }
+  return (sent, tally) => readEvent(sent, tally, tell)
+}
+
+function readEvent(
+  sent: unknown,
+  tally: Tally,
+  tell: (usage: unknown, tally: Tally, early: boolean) => void,
+): void {
   const event = recordOf(sent)
   const delta = recordOf(event?.delta)
   switch (event?.type) {
-    case 'message_start': {
-      const { usage } = recordOf(event.message) ?? {}
-      tally.told(usageOf(usage), { early: true })
+    case 'message_start':
+      tell(recordOf(event.message)?.usage, tally, true)
       return
-    }
     case 'content_block_start':
       readBlock(event.content_block, tally)
       return
@@ -73,7 +89,7 @@ function readEvent(sent: unknown, tally: Tally): void {
       tally.text(delta?.text ?? delta?.thinking ?? delta?.partial_json)
       return
     case 'message_delta':
-      tally.told(usageOf(event.usage))
+      tell(event.usage, tally, false)
       tally.stopped(delta?.stop_reason)
       return
     case 'message_stop':

@@ -119,16 +119,18 @@ export class Tally {
   #ofWhole(): TokenUsage {
     const { input, output: told, reasoning = 0, ...others } = this.#told
     const unlikely = told === 0 && !this.isEmpty
-    const output = told !== undefined && reasoning > told ? told + reasoning : told
+    const { total = 0 } = others
+    // More reasoning than output is no part of it, unless the total says that the output was told too low.
+    const outside = reasoning > (told ?? reasoning) && total < (input ?? 0) + reasoning
+    const output = outside ? told! + reasoning : told
     const explained = (input ?? 0) + (unlikely ? 0 : (output ?? 0))
     // Less than its parts is no total; and where a part is missing, or none, it must be more to stand for it.
     const partMissing = !input || output === undefined || unlikely
-    const { total = 0 } = others
     const stands = partMissing ? total > explained : total >= explained && total > 0
     const usage = { ...others, input, reasoning: this.#told.reasoning }
     if (stands) {
-      const outside = input ? total - input : output
-      return { ...usage, total, output: unlikely || total > explained ? outside : output }
+      const rest = input ? total - input : output
+      return { ...usage, total, output: unlikely || total > explained ? rest : output }
     }
     return { ...usage, total: undefined, output: unlikely ? undefined : output }
   }

@@ -10,6 +10,10 @@ export interface ReplayingModel {
   url: string
   /** What every stream is from now on. */
   replay(shape: Stream): void
+  /** What everything else is answered from now on, one after the other and the last again and again. */
+  answer(...bodies: object[]): void
+  /** Turns away the next request that has this in its body. */
+  refuse(part: string, message: string): void
   /** The bodies of the requests since then. */
   // biome-ignore lint/suspicious/noExplicitAny: each API's bodies are its own.
   asked: any[]
@@ -22,12 +26,24 @@ const paths: Record<Shape['api'], RegExp> = {
   messages: /\/messages$/,
 }
 
-/** A model that answers each request with the stream last given, in the format of the API that was asked. */
+/** A model that answers with the stream or the bodies last given, in the format of the API that was asked. */
 export async function startReplayingModel(): Promise<ReplayingModel> {
   let shape: Stream = { api: 'chat', events: [], end: 'done' }
+  let answers: object[] = []
+  let refused: { part: string; message: string } | undefined
   const server = createServer(async (request, response) => {
     const body = JSON.parse(Buffer.concat(await request.toArray()).toString() || '{}')
     model.asked.push(body)
+    if (refused && JSON.stringify(body).includes(refused.part)) {
+      refuse(response, 400, refused.message)
+      refused = undefined
+      return
+    }
+    if (!body.stream && answers.length > 0) {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(answers.length > 1 ? answers.shift() : answers[0]))
+      return
+    }
     const path = new URL(request.url!, model.url).pathname
     if (request.method !== 'POST' || !paths[shape.api].test(path)) {
       refuse(response, 404, `The stream to replay is one of ${shape.api}.`)
@@ -41,7 +57,15 @@ export async function startReplayingModel(): Promise<ReplayingModel> {
     url: `http://127.0.0.1:${port}`,
     replay(wanted) {
       shape = wanted
+      answers = []
       model.asked = []
+    },
+    answer(...bodies) {
+      answers = bodies
+      model.asked = []
+    },
+    refuse(part, message) {
+      refused = { part, message }
     },
     asked: [],
     stop() {

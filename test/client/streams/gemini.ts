@@ -57,6 +57,7 @@ export const shapes: Shape[] = [
     end: 'broken',
     charge: 350,
     why: '90 + 260 as told so far (the total without the prompt), above our 10 counted',
+    bySdk: 110,
     text: 'The clock tower was rebuilt in stone.',
     fails: true,
     source: 'https://github.com/BerriAI/litellm/issues/10667',

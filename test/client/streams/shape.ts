@@ -15,6 +15,8 @@ export interface Shape {
   /** Tokens, by hand, and how: '100 prompt + 12 counted', '300 + 450 as told', … printed in the docs. */
   charge: number
   why: string
+  /** The same through the AI SDK, where its provider hands on less of what was sent. */
+  bySdk?: number
   /** Text that a reader of content gets, for a check that nothing was changed. */
   text: string
   /** True where the reader gets an error (the package throws for an error object or a torn connection). */

@@ -86,6 +86,7 @@ export const shapes: Shape[] = [
     end: 'done',
     charge: 84,
     why: '64 + 20 as told',
+    bySdk: 107,
     text: 'Salt keeps the road clear.',
     source:
       'https://docs.rs/openai-interface/0.13.0/src/openai_interface/chat/create/response.rs.html',
@@ -156,6 +157,7 @@ export const shapes: Shape[] = [
     end: 'broken',
     charge: 110,
     why: '100 prompt + 10 counted (39 characters of reasoning, once)',
+    bySdk: 106,
     text: '',
     fails: true,
     source: 'https://github.com/deepseek-ai/deepseek-harness/discussions/199',
