@@ -1,11 +1,15 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { streamText, wrapLanguageModel } from 'ai'
 import { tokensMiddleware } from 'token-top-up-client/ai-sdk'
-import { createClient } from 'token-top-up-client/server'
+import { clientCredentials, createClient } from 'token-top-up-client/server'
 
 const tokens = createClient({
   baseUrl: process.env.TOKENS_API!,
-  token: process.env.TOKENS_TOKEN!,
+  token: clientCredentials({
+    tokenUrl: process.env.TOKENS_TOKEN_URL!,
+    clientId: process.env.TOKENS_CLIENT_ID!,
+    clientSecret: process.env.TOKENS_CLIENT_SECRET!,
+  }),
 })
 
 const provider = createOpenAICompatible({

@@ -1,10 +1,14 @@
 import OpenAI from 'openai'
 import { streamCompletion } from 'token-top-up-client/openai'
-import { createClient } from 'token-top-up-client/server'
+import { clientCredentials, createClient } from 'token-top-up-client/server'
 
 const tokens = createClient({
   baseUrl: process.env.TOKENS_API!,
-  token: process.env.TOKENS_TOKEN!,
+  token: clientCredentials({
+    tokenUrl: process.env.TOKENS_TOKEN_URL!,
+    clientId: process.env.TOKENS_CLIENT_ID!,
+    clientSecret: process.env.TOKENS_CLIENT_SECRET!,
+  }),
 })
 
 const openai = new OpenAI({ baseURL: process.env.MODELS_API!, apiKey: process.env.MODELS_KEY! })

@@ -1,8 +1,12 @@
-import { createClient, withTokens } from 'token-top-up-client/server'
+import { clientCredentials, createClient, withTokens } from 'token-top-up-client/server'
 
 const tokens = createClient({
   baseUrl: process.env.TOKENS_API!,
-  token: process.env.TOKENS_TOKEN!,
+  token: clientCredentials({
+    tokenUrl: process.env.TOKENS_TOKEN_URL!,
+    clientId: process.env.TOKENS_CLIENT_ID!,
+    clientSecret: process.env.TOKENS_CLIENT_SECRET!,
+  }),
 })
 
 /** Sets 5,000 tokens aside, and pays for what the pages of a document really took. */
