@@ -13,5 +13,6 @@ export const handler = endpoint('open-hold', async ({ workspaceId, caller, key, 
   if ('refused' in outcome) return outcome
   const { holdId, tokens, heldUntil } = outcome.hold
   const meter = meterOf(outcome.workspace, now, caller.role)
-  return answer(201, { holdId, tokens, expiresAt: heldUntil, meter }, outcome.replayed)
+  const { closed, replayed } = outcome
+  return answer(201, { holdId, tokens, expiresAt: heldUntil, closed, meter }, replayed)
 })

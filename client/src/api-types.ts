@@ -176,8 +176,16 @@ export type Consumed = {
 
 export type Held = {
   holdId: string
+  /** What was set aside: less than asked for only where `atLeast` allows it. */
   tokens: number
   expiresAt: string
+  /** Only where this hold is closed already: how. Nothing is set aside by it, so begin no work on it. */
+  closed?: {
+    /** `ended`: its month did. */
+    outcome: 'settled' | 'released' | 'expired' | 'ended'
+    /** What was used, where it was settled. */
+    used?: number
+  }
   meter: Meter
 }
 
@@ -235,7 +243,9 @@ export type ConsumeRequest = {
 
 export type HoldRequest = {
   tokens: number
+  atLeast?: number
   ttlSeconds: number
+  holder?: string
   member?: string
   feature?: string
   model?: string
@@ -314,6 +324,7 @@ export type OtherProblem = {
     | 'top_ups_limit'
     | 'holds_limit'
     | 'hold_closed'
+    | 'hold_taken'
     | 'body_too_large'
     | 'idempotency_key_reused'
     | 'too_many_looks'
@@ -397,6 +408,7 @@ export interface Operations {
       | 'service_required'
       | 'workspace_not_found'
       | 'holds_limit'
+      | 'hold_taken'
       | 'body_too_large'
       | 'idempotency_key_reused'
       | 'internal_error'

@@ -41,6 +41,9 @@ export interface HoldEntry extends Recorded {
   type: 'hold'
   holdId: string
   outcome: 'settled' | 'released' | 'expired'
+  /** What was asked for, by which a retry of the key is known when the hold is gone. */
+  requested: number
+  atLeast?: number
   /** What the hold had set aside. */
   held: number
   /** What its work really used, and how much of that was charged or could not be. */
@@ -159,8 +162,8 @@ export function isSameRequest(one: Recordable, other: Recordable): boolean {
 function requestOf(entry: Recordable): unknown[] {
   switch (entry.type) {
     case 'open': {
-      const { tokens, ttlSeconds, member, feature, model } = entry
-      return [tokens, ttlSeconds, member, feature, model]
+      const { requested, atLeast, ttlSeconds, member, feature, model } = entry
+      return [requested, atLeast, ttlSeconds, member, feature, model]
     }
     case 'hold':
       return [entry.outcome, entry.used]

@@ -1,5 +1,5 @@
 import { type ExpiryEntry, type ExtensionEntry, entryId, type HoldEntry } from './entry.ts'
-import { type Conditions, type Moment, type Movement, recorded, secondsAfter } from './movement.ts'
+import { type Moment, type Movement, recorded, secondsAfter } from './movement.ts'
 import { payOwed } from './owed.ts'
 import type { Refusal } from './refusal.ts'
 import type { Workspace } from './workspace.ts'
@@ -16,9 +16,14 @@ export interface OpenHold {
   /** ISO 8601, UTC. */
   at: string
   period: Workspace['period']
+  /** What is set aside: as much as was requested, or down to `atLeast` what there was. */
   tokens: number
+  requested: number
+  atLeast?: number
   ttlSeconds: number
   heldUntil: string
+  /** A word of the try that opened it: no other try may work on it. */
+  holder?: string
   member?: string
   feature?: string
   model?: string
@@ -32,47 +37,98 @@ export interface HoldRequest {
   workspaceId: string
   holdId: string
   tokens: number
+  /** Takes less than `tokens` where there is less, down to this. */
+  atLeast?: number
   ttlSeconds: number
+  holder?: string
   member?: string
   feature?: string
   model?: string
 }
 
 /**
- * Takes tokens from the balance and sets them aside. Built blind it counts on an earlier hold that expires
- * first, as it does where all holds last alike; otherwise it is built again from the workspace as seen, and
- * lowers the time from which holds may have expired.
+ * Takes tokens from the balance and sets them aside. Built blind it counts on there being enough, and on an
+ * earlier hold that expires first, as it does where all holds last alike; otherwise it is built again from the
+ * workspace as seen, takes what there is if that is enough to begin with, and lowers the time from which holds
+ * may have expired.
  */
 export function openHold(
-  { workspaceId, holdId, tokens, ttlSeconds, member, feature, model }: HoldRequest,
+  { workspaceId, holdId, tokens: requested, atLeast, ttlSeconds, holder, ...labels }: HoldRequest,
   moment: Moment,
   seen?: Workspace,
 ): Movement<OpenHold> | Refusal<'insufficient_tokens' | 'holds_limit'> {
-  if (seen && seen.balance < tokens) return { refused: 'insufficient_tokens', workspace: seen }
+  const short = seen !== undefined && seen.balance < requested
+  if (short && seen.balance < (atLeast ?? requested)) {
+    return { refused: 'insufficient_tokens', workspace: seen }
+  }
   if (seen && seen.holds >= openHoldsMax) return { refused: 'holds_limit', workspace: seen }
+  const tokens = short ? seen.balance : requested
   const heldUntil = secondsAfter(moment.at, ttlSeconds)
   const first = seen !== undefined && (seen.holdsExpireFrom ?? heldUntil) >= heldUntil
-  const when: Conditions = { balanceAtLeast: tokens, holdsBelow: openHoldsMax }
+  const asRead = {
+    ...(short && { balance: tokens }),
+    ...(first && { holdsExpireFrom: seen.holdsExpireFrom }),
+  }
+  const { member, feature, model } = labels
   return {
     entry: {
       type: 'open',
       ...recorded(workspaceId, entryId.open(holdId), moment),
       holdId,
       tokens,
+      requested,
+      atLeast,
       ttlSeconds,
       heldUntil,
+      holder,
       member,
       feature,
       model,
     },
-    when: first
-      ? { ...when, asRead: { holdsExpireFrom: seen.holdsExpireFrom } }
-      : { ...when, holdsExpireBy: heldUntil },
+    when: {
+      holdsBelow: openHoldsMax,
+      ...(!short && { balanceAtLeast: tokens }),
+      ...(!first && { holdsExpireBy: heldUntil }),
+      ...((short || first) && { asRead }),
+    },
     add: { balance: -tokens, held: tokens, holds: 1 },
     set: first ? { holdsExpireFrom: heldUntil } : {},
     // A key whose hold is closed already must not open another one.
     also: [{ absent: entryId.hold(holdId) }],
   }
+}
+
+/** How a hold came to its end. `ended`: its month did, and nobody has settled or released it since. */
+export interface HoldEnd {
+  outcome: HoldEntry['outcome'] | 'ended'
+  /** What its work used, where it was settled. */
+  used?: number
+}
+
+/**
+ * How a hold ended, or undefined while it may be worked on. One whose time is over is no better than closed,
+ * whether or not anybody has returned its tokens yet.
+ */
+export function endOf(
+  hold: OpenHold | HoldEntry,
+  { at, period }: Pick<Moment, 'at' | 'period'>,
+): HoldEnd | undefined {
+  if (hold.type === 'hold') {
+    const { outcome, used } = hold
+    return outcome === 'settled' ? { outcome, used } : { outcome }
+  }
+  if (hold.period < period) return { outcome: 'ended' }
+  return hold.heldUntil <= at ? { outcome: 'expired' } : undefined
+}
+
+/** Whether it was opened by the same try. One that names no holder is not the same as one that does. */
+export function isHeldBy(hold: OpenHold, { holder }: Pick<HoldRequest, 'holder'>): boolean {
+  return hold.holder === holder
+}
+
+/** Whether a hold that is closed by now was asked for like this, as far as its entry still says. */
+export function wasAskedFor(closed: HoldEntry, { tokens, atLeast }: HoldRequest): boolean {
+  return closed.requested === tokens && closed.atLeast === atLeast
 }
 
 /** Pays for what was used, and returns the rest of what was held. */
@@ -122,7 +178,17 @@ export function chargeLate(
 }
 
 function charge(
-  { workspaceId, holdId, at, member, feature, model, ...hold }: OpenHold | HoldEntry,
+  {
+    workspaceId,
+    holdId,
+    at,
+    requested,
+    atLeast,
+    member,
+    feature,
+    model,
+    ...hold
+  }: OpenHold | HoldEntry,
   { outcome, held, used }: { outcome: HoldEntry['outcome']; held: number; used: number },
   moment: Moment,
   seen?: Workspace,
@@ -132,7 +198,7 @@ function charge(
   const short = seen !== undefined && seen.balance < excess
   const fromBalance = short ? seen.balance : excess
   const charged = fromHold + fromBalance
-  const requested = hold.type === 'open' ? hold.tokens : hold.held
+  const setAside = hold.type === 'open' ? hold.tokens : hold.held
   const returned = held - fromHold
   // What holds nothing owes nothing.
   const owed = held > 0 ? payOwed(seen, [{ hold: { at, tokens: held }, returned }]) : undefined
@@ -143,7 +209,9 @@ function charge(
       ...recorded(workspaceId, entryId.hold(holdId), moment),
       holdId,
       outcome,
-      held: requested,
+      requested,
+      atLeast,
+      held: setAside,
       used,
       charged,
       uncovered: used - charged,
@@ -263,12 +331,14 @@ function expiredEntry(
   impounded: number,
   moment: Pick<Moment, 'at' | 'period'>,
 ): HoldEntry {
-  const { workspaceId, holdId, tokens, member, feature, model } = hold
+  const { workspaceId, holdId, tokens, requested, atLeast, member, feature, model } = hold
   return {
     type: 'hold',
     ...recorded(workspaceId, entryId.hold(holdId), moment),
     holdId,
     outcome: 'expired',
+    requested,
+    atLeast,
     held: tokens,
     used: 0,
     charged: 0,

@@ -8,6 +8,7 @@ export type RefusalCode =
   | 'holds_limit'
   | 'hold_not_found'
   | 'hold_closed'
+  | 'hold_taken'
   | 'idempotency_key_reused'
   | 'workspace_not_found'
   | 'purchase_not_found'

@@ -54,13 +54,22 @@ export const consumeBody = z.strictObject({
   onShortfall: z._default(oneOf(['refuse', 'drain']), 'refuse'),
 })
 
-export const holdBody = z.strictObject({
-  tokens: wholeNumber(1, movementTokensMax),
-  ttlSeconds: wholeNumber(1, holdSecondsMax),
-  member: z.optional(label(128)),
-  feature: z.optional(label(128)),
-  model: z.optional(label(128)),
-})
+export const holdBody = z
+  .strictObject({
+    tokens: wholeNumber(1, movementTokensMax),
+    atLeast: z.optional(wholeNumber(1, movementTokensMax)),
+    ttlSeconds: wholeNumber(1, holdSecondsMax),
+    holder: z.optional(label(128)),
+    member: z.optional(label(128)),
+    feature: z.optional(label(128)),
+    model: z.optional(label(128)),
+  })
+  .check(
+    z.refine(({ tokens, atLeast = tokens }) => atLeast <= tokens, {
+      path: ['atLeast'],
+      error: 'must be at most tokens',
+    }),
+  )
 
 export const settleBody = z.strictObject({ tokens: wholeNumber(0, movementTokensMax) })
 

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import type { Documents } from '../domain/documents.ts'
+import type { HoldEnd } from '../domain/hold.ts'
 import type { Meter } from '../domain/meter.ts'
 import type { Period } from '../domain/period.ts'
 import { planIds, type TopUpOffer } from '../domain/plan.ts'
@@ -107,8 +108,20 @@ export const consumed = z.object({
 
 export const held = z.object({
   holdId: z.string(),
-  tokens: count(),
+  tokens: told(count(), 'What was set aside: less than asked for only where `atLeast` allows it.'),
   expiresAt: time(),
+  closed: told(
+    z.optional(
+      z.object({
+        outcome: told(
+          z.enum(['settled', 'released', 'expired', 'ended']),
+          '`ended`: its month did.',
+        ),
+        used: told(z.optional(count()), 'What was used, where it was settled.'),
+      }) satisfies z.ZodMiniType<HoldEnd>,
+    ),
+    'Only where this hold is closed already: how. Nothing is set aside by it, so begin no work on it.',
+  ),
   meter,
 })
 
@@ -311,9 +324,11 @@ export const answers: Record<RoutedFunction, Answering> = {
   'open-hold': {
     tag: 'use',
     summary: 'Set tokens aside for work that is about to begin',
+    description:
+      'All or nothing, or with `atLeast` what is there, down to that. `holder` is a random word that a try sends with its key: while its hold is open, a try with another one, or with none, is refused. A key whose hold is closed finds that hold again, with `closed`.',
     answer: held,
     status: 201,
-    problems: ['insufficient_tokens', 'holds_limit'],
+    problems: ['insufficient_tokens', 'holds_limit', 'hold_taken'],
   },
   'settle-hold': {
     tag: 'use',

@@ -80,6 +80,11 @@ export const problems = {
     'The hold is closed',
     'This hold was settled, released or ended by the reset before, in another way than asked now. That stands, and nothing was changed.',
   ],
+  hold_taken: [
+    409,
+    'Another try has the hold',
+    'Another try holds tokens under this key, and nothing was set aside for this one. Leave the work to it: asked again, this says how its hold ended. For other work, use a new key.',
+  ],
   body_too_large: [
     413,
     'The body is too large',

@@ -43,6 +43,7 @@ const closedHold = (
   ...recorded(`hold#${holdId}`, '2026-07-14'),
   holdId,
   outcome,
+  requested: 9_000,
   held: 9_000,
   used,
   charged,
@@ -65,6 +66,7 @@ const open = (holdId: string, period: OpenHold['period'], tokens: number, heldUn
   at: at(`${period}-14`),
   period,
   tokens,
+  requested: tokens,
   ttlSeconds: 600,
   heldUntil,
 })

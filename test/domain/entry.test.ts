@@ -22,12 +22,27 @@ const kinds: [entry: Recordable, asked: object, decided: object][] = [
       ...recorded,
       holdId: 'h',
       tokens: 5,
+      requested: 5,
       ttlSeconds: 60,
       heldUntil: '2026-07-14T09:01:00.000Z',
+      holder: 'one',
       ...labels,
     },
-    { tokens: 6, ttlSeconds: 61, member: 'u_2', feature: undefined, model: 'n' },
-    { heldUntil: '2026-07-14T09:09:00.000Z', at: '2026-07-14T09:08:00.000Z' },
+    {
+      requested: 6,
+      atLeast: 5,
+      ttlSeconds: 61,
+      member: 'u_2',
+      feature: undefined,
+      model: 'n',
+    },
+    {
+      tokens: 4,
+      heldUntil: '2026-07-14T09:09:00.000Z',
+      at: '2026-07-14T09:08:00.000Z',
+      // Which of several tries asks is no part of what is asked.
+      holder: 'another',
+    },
   ],
   [
     {
@@ -35,6 +50,7 @@ const kinds: [entry: Recordable, asked: object, decided: object][] = [
       ...recorded,
       holdId: 'h',
       outcome: 'settled',
+      requested: 9,
       held: 9,
       used: 5,
       charged: 5,

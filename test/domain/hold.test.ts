@@ -3,13 +3,16 @@ import type { HoldEntry } from '../../shared/domain/entry.ts'
 import {
   chargeLate,
   closeHold,
+  endOf,
   extendHold,
   type HoldRequest,
   holdSecondsMax,
+  isHeldBy,
   type OpenHold,
   openHold,
   openHoldsMax,
   returnExpired,
+  wasAskedFor,
   withExpiredReturned,
 } from '../../shared/domain/hold.ts'
 import { momentOf } from '../../shared/domain/movement.ts'
@@ -41,6 +44,7 @@ function holdWith(over: Partial<OpenHold> = {}): OpenHold {
     at: moment.at,
     period: '2026-07',
     tokens: 6_000,
+    requested: 6_000,
     ttlSeconds: 600,
     heldUntil: inTenMinutes,
     ...labels,
@@ -126,6 +130,111 @@ describe('opening a hold', () => {
   })
 })
 
+describe('opening a hold that may be smaller', () => {
+  const modest = { ...request, atLeast: 2_000 }
+
+  it('takes all that was asked for where it is there, under the same conditions as any other', () => {
+    const enough = workspaceWith({ balance: 6_000 })
+    const movement = allowed(openHold(modest, moment, enough))
+    expect(movement.entry).toEqual(holdWith({ atLeast: 2_000 }))
+    expect(movement.when).toEqual(allowed(openHold(request, moment, enough)).when)
+    expect(allowed(openHold(modest, moment)).when).toEqual(allowed(openHold(request, moment)).when)
+  })
+
+  it.each([5_999, 2_000])('takes all %d that are left, if nobody has touched them', (balance) => {
+    const short = workspaceWith({ balance })
+    const movement = allowed(openHold(modest, moment, short))
+    expect(movement.entry).toMatchObject({ tokens: balance, requested: 6_000, atLeast: 2_000 })
+    expect(movement.when).toEqual({
+      holdsBelow: openHoldsMax,
+      asRead: { balance, holdsExpireFrom: undefined },
+    })
+    expect(apply(short, movement)).toMatchObject({ balance: 0, held: balance, holds: 1 })
+    for (const other of [balance - 1, balance + 1]) {
+      expect(() => apply(workspaceWith({ balance: other }), movement)).toThrow('balance as read')
+    }
+  })
+
+  it('beside a hold that ends first leaves the time as it is', () => {
+    const short = holding({ balance: 3_000, holdsExpireFrom: '2026-07-14T09:09:59.999Z' })
+    expect(allowed(openHold(modest, moment, short)).when).toEqual({
+      holdsBelow: openHoldsMax,
+      holdsExpireBy: inTenMinutes,
+      asRead: { balance: 3_000 },
+    })
+  })
+
+  it('is refused for less than would do, and above the most holds', () => {
+    const short = workspaceWith({ balance: 1_999 })
+    const refused = { refused: 'insufficient_tokens', workspace: short }
+    expect(openHold(modest, moment, short)).toEqual(refused)
+    const full = holding({ balance: 3_000, holds: openHoldsMax })
+    expect(openHold(modest, moment, full)).toEqual({ refused: 'holds_limit', workspace: full })
+  })
+
+  it('closes for what it set aside, and remembers what was asked', () => {
+    const hold = holdWith({ tokens: 2_500, atLeast: 2_000 })
+    const settled = closeHold(hold, { outcome: 'settled', tokens: 1_000 }, moment).entry
+    expect(settled).toMatchObject({ held: 2_500, returned: 1_500 })
+    const expired = returnExpired(holding(), [hold], new Date(inTenMinutes))!
+    const returned = (expired.also ?? []).find((also) => 'entry' in also)!.entry as HoldEntry
+    expect(returned).toMatchObject({ held: 2_500, returned: 2_500 })
+    for (const entry of [settled, returned]) {
+      expect(wasAskedFor(entry, modest)).toBe(true)
+      expect(wasAskedFor(entry, { ...modest, tokens: 2_500 })).toBe(false)
+      expect(wasAskedFor(entry, { ...modest, atLeast: 2_001 })).toBe(false)
+      expect(wasAskedFor(entry, request)).toBe(false)
+    }
+  })
+})
+
+describe('who has a hold', () => {
+  it('is the try that opened it: by its word, or by none where there was none', () => {
+    const opened = allowed(openHold({ ...request, holder: 'one' }, moment)).entry
+    expect(isHeldBy(opened, { holder: 'one' })).toBe(true)
+    expect(isHeldBy(opened, { holder: 'another' })).toBe(false)
+    expect(isHeldBy(opened, {})).toBe(false)
+    expect(isHeldBy(holdWith(), {})).toBe(true)
+    expect(isHeldBy(holdWith(), { holder: 'one' })).toBe(false)
+  })
+})
+
+describe('how a hold ended', () => {
+  const closedAs = (over: Partial<HoldEntry>): HoldEntry => ({
+    ...closeHold(holdWith(), { outcome: 'released' }, moment).entry,
+    ...over,
+  })
+
+  it('is what closed it, with what was used where it was settled', () => {
+    expect(endOf(closedAs({ outcome: 'settled', used: 4_000 }), moment)).toEqual({
+      outcome: 'settled',
+      used: 4_000,
+    })
+    expect(endOf(closedAs({ outcome: 'settled', used: 0 }), moment)).toEqual({
+      outcome: 'settled',
+      used: 0,
+    })
+    expect(endOf(closedAs({}), moment)).toEqual({ outcome: 'released' })
+    expect(endOf(closedAs({ outcome: 'expired' }), moment)).toEqual({ outcome: 'expired' })
+  })
+
+  it('is that its time is over, from that instant on and whoever has noticed', () => {
+    const justBefore = new Date(Date.parse(inTenMinutes) - 1)
+    expect(endOf(holdWith(), momentOf(justBefore))).toBeUndefined()
+    expect(endOf(holdWith(), momentOf(new Date(inTenMinutes)))).toEqual({ outcome: 'expired' })
+  })
+
+  it('is that its month is over, by our clock or by that of whoever opened the next', () => {
+    const last = holdWith({ heldUntil: '2026-08-01T00:05:00.000Z' })
+    const august = new Date('2026-08-01T00:00:00Z')
+    expect(endOf(last, momentOf(august))).toEqual({ outcome: 'ended' })
+    expect(endOf(last, momentOf(now, '2026-08'))).toEqual({ outcome: 'ended' })
+    expect(endOf(last, momentOf(now))).toBeUndefined()
+    // Of another clock, which had begun the month that is to come.
+    expect(endOf(holdWith({ period: '2026-08' }), momentOf(now))).toBeUndefined()
+  })
+})
+
 describe('closing a hold', () => {
   const settle = (tokens: number) => ({ outcome: 'settled', tokens }) as const
 
@@ -139,6 +248,7 @@ describe('closing a hold', () => {
       period: '2026-07',
       holdId: 'hold_1',
       outcome: 'settled',
+      requested: 6_000,
       held: 6_000,
       used: 4_000,
       charged: 4_000,
@@ -206,6 +316,7 @@ describe('a settle that comes after its hold expired', () => {
       period: '2026-07',
       holdId: 'hold_1',
       outcome: 'settled',
+      requested: 6_000,
       held: 6_000,
       used: 4_000,
       charged: 4_000,
@@ -283,6 +394,7 @@ describe('holds that have expired', () => {
             period: '2026-07',
             holdId: 'hold_1',
             outcome: 'expired',
+            requested: 6_000,
             held: 6_000,
             used: 0,
             charged: 0,

@@ -213,7 +213,18 @@ const goodBodies: [ending: RegExp, body: fc.Arbitrary<Record<string, unknown>>][
       { requiredKeys: ['tokens'] },
     ),
   ],
-  [/\/holds$/, fc.record({ tokens: few, ttlSeconds: fc.constantFrom(1, 600, 900) })],
+  [
+    /\/holds$/,
+    fc.record(
+      {
+        tokens: fc.oneof({ weight: 9, arbitrary: few }, { weight: 1, arbitrary: tokens }),
+        atLeast: few,
+        ttlSeconds: fc.constantFrom(1, 600, 900),
+        holder: fc.constantFrom('one', 'another'),
+      },
+      { requiredKeys: ['tokens', 'ttlSeconds'] },
+    ),
+  ],
   [/\/settle$/, fc.record({ tokens: fc.oneof(few, tokens) })],
   [/\/extend$/, fc.record({ ttlSeconds: fc.constantFrom(1, 60, 900) })],
   [/\/purchases$/, fc.record({ tokens: fc.constantFrom(1_000_000, 5_000_000, 1_000_000_000) })],

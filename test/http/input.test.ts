@@ -5,6 +5,7 @@ import {
   consumeBody,
   encodeCursor,
   grantBody,
+  holdBody,
   idempotencyKey,
   pathParameters,
   purchaseBody,
@@ -62,6 +63,22 @@ describe('a body', () => {
       expect(accepts(consumeBody, { tokens: 1, member })).toBe(false)
     }
     expect(accepts(grantBody, { tokens: 1 })).toBe(false)
+  })
+
+  it('of a hold asks for at least what it may come to, and for no more than it asks for', () => {
+    const asked = { tokens: 5, ttlSeconds: 60 }
+    for (const atLeast of [1, 5]) expect(accepts(holdBody, { ...asked, atLeast })).toBe(true)
+    for (const atLeast of [0, 6, 1.5, '1', null]) {
+      const { error } = holdBody.safeParse({ ...asked, atLeast })
+      expect(error?.issues.map(({ path }) => path)).toEqual([['atLeast']])
+    }
+    // Where `tokens` is no number there is nothing to measure it by.
+    const { error } = holdBody.safeParse({ ...asked, tokens: '5', atLeast: 6 })
+    expect(error?.issues.map(({ path }) => path)).toEqual([['tokens']])
+    expect(accepts(holdBody, { ...asked, holder: 'x'.repeat(128) })).toBe(true)
+    for (const holder of ['', 'x'.repeat(129), 'a\nb', 7, null]) {
+      expect(accepts(holdBody, { ...asked, holder })).toBe(false)
+    }
   })
 
   it('of a workspace names what is to change, and nothing must be there', () => {

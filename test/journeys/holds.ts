@@ -14,8 +14,15 @@ import {
   use,
 } from './world.ts'
 
-function hold(customer: Customer, tokens: number, ttlSeconds = 60, key = fresh('hold')) {
-  return ask(`POST ${customer.path}/holds`, assistant, { key, body: { tokens, ttlSeconds } })
+function hold(
+  customer: Customer,
+  tokens: number,
+  ttlSeconds = 60,
+  key = fresh('hold'),
+  more: { atLeast?: number; holder?: string } = {},
+) {
+  const body = { tokens, ttlSeconds, ...more }
+  return ask(`POST ${customer.path}/holds`, assistant, { key, body })
 }
 
 function onHold(customer: Customer, call: 'settle' | 'extend', holdId: string, body: unknown) {
@@ -77,6 +84,52 @@ describe('a hold', () => {
     expect(extended.body.expiresAt > first.body.expiresAt).toBe(true)
     expect((await release(customer, first.body.holdId)).body).toMatchObject({ returned: 1_000 })
     problemIn(await onHold(customer, 'extend', first.body.holdId, { ttlSeconds: 9 }), 'hold_closed')
+  })
+
+  it('sets aside what there is where that will do, and the same again for its key', async () => {
+    const customer = await newCustomer('starter')
+    await use(customer, 98_500)
+    const key = fresh('hold')
+    const modest = (atLeast: number) => hold(customer, 2_000, 60, key, { atLeast })
+    expect(problemIn(await modest(1_501), 'insufficient_tokens')).toMatchObject({
+      requested: 2_000,
+      meter: { remaining: 1_500 },
+    })
+    const first = await modest(500)
+    expect(first.status).toBe(201)
+    expect(first.body).toMatchObject({ tokens: 1_500, meter: { remaining: 0, held: 1_500 } })
+    const again = await modest(500)
+    expect(again.body).toMatchObject({ holdId: first.body.holdId, tokens: 1_500 })
+    expect(again.headers.get('idempotent-replayed')).toBe('true')
+    problemIn(await modest(501), 'idempotency_key_reused')
+  })
+
+  it('is for the try that opened it, and says when it is closed', async () => {
+    const customer = await newCustomer('pro')
+    const key = fresh('hold')
+    const by = (holder?: string) => hold(customer, 1_000, 60, key, { holder })
+    const { body } = await by('one')
+    expect(body).not.toHaveProperty('closed')
+    for (const holder of ['another', undefined]) {
+      const taken = await by(holder)
+      expect(taken.status).toBe(409)
+      problemIn(taken, 'hold_taken')
+    }
+    expect((await by('one')).body).not.toHaveProperty('closed')
+    expect(await meterOf(customer)).toMatchObject({ held: 1_000 })
+
+    await onHold(customer, 'settle', body.holdId, { tokens: 400 })
+    for (const holder of ['one', 'another', undefined]) {
+      const again = await by(holder)
+      expect(again.status).toBe(201)
+      expect(again.body).toMatchObject({
+        holdId: body.holdId,
+        tokens: 1_000,
+        closed: { outcome: 'settled', used: 400 },
+        meter: { used: 400, held: 0 },
+      })
+      expect(again.headers.get('idempotent-replayed')).toBe('true')
+    }
   })
 
   it('comes back by itself when it expires, and its late settle is still charged', async () => {

@@ -5,6 +5,7 @@ import { changeWorkspace } from '../../shared/operations/change-workspace.ts'
 import { closeHold } from '../../shared/operations/close-hold.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { extendHold } from '../../shared/operations/extend-hold.ts'
+import { grantTokens } from '../../shared/operations/grant-tokens.ts'
 import { openHold } from '../../shared/operations/open-hold.ts'
 import { commit } from '../../shared/store/commit.ts'
 import type { Store } from '../../shared/store/dynamodb.ts'
@@ -13,7 +14,14 @@ import { readEntry } from '../../shared/store/ledger.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
 import { entriesOf, expectBooksToBalance } from '../support/books.ts'
 import { addWorkspace, openTestStore } from '../support/store.ts'
-import { behind, cancelled, type Step, throughWire, type Wire } from '../support/wire.ts'
+import {
+  behind,
+  cancelled,
+  lostResponse,
+  type Step,
+  throughWire,
+  type Wire,
+} from '../support/wire.ts'
 
 const july = new Date('2026-07-14T09:00:00Z')
 const later = (seconds: number) => new Date(july.getTime() + seconds * 1_000)
@@ -66,7 +74,10 @@ async function opened(
   ttlSeconds = 60,
   now = july,
 ) {
-  const outcome = await hold(workspaceId, key, tokens, ttlSeconds, now)
+  return idOf(await hold(workspaceId, key, tokens, ttlSeconds, now))
+}
+
+function idOf(outcome: Awaited<ReturnType<typeof openHold>>): string {
   if ('refused' in outcome) throw new Error(outcome.refused)
   return outcome.hold.holdId
 }
@@ -108,6 +119,232 @@ describe('opening a hold', () => {
     )
     expect(outcomes.filter((outcome) => 'hold' in outcome)).toHaveLength(20)
     expect(await readWorkspace(store, id)).toMatchObject({ balance: 0, held: 100_000, holds: 20 })
+  })
+})
+
+/** With all that a request may say, at the usual time. */
+const holdAs = (
+  workspaceId: string,
+  request: Partial<Parameters<typeof openHold>[1]> = {},
+  now = july,
+) => openHold(store, { workspaceId, key: 'k', tokens: 70_000, ttlSeconds: 60, ...request }, now)
+
+describe('opening a hold that may be smaller', () => {
+  const modest = { tokens: 70_000, atLeast: 20_000 }
+
+  it('costs a fresh one that finds enough what any other costs: one transaction and one read', async () => {
+    const id = await workspace()
+    // One that expires first lets the others be written blind.
+    await opened(id, 'first', 10, 5)
+    wire.clear()
+    expect(await holdAs(id, { ...modest, holder: 'one' })).toMatchObject({
+      hold: { tokens: 70_000 },
+      replayed: false,
+    })
+    expect(wire.sent.map(({ operation }) => operation)).toEqual(['TransactWriteItems', 'GetItem'])
+  })
+
+  it('sets aside what there is, down to the least that would do', async () => {
+    const id = await workspace()
+    await consume(id, 'u', 80_000)
+    expect(await holdAs(id, { ...modest, atLeast: 20_001 })).toMatchObject({
+      refused: 'insufficient_tokens',
+      workspace: { balance: 20_000 },
+    })
+    expect(await holdAs(id, modest)).toMatchObject({
+      hold: { tokens: 20_000 },
+      replayed: false,
+      workspace: { balance: 0, held: 20_000, holds: 1 },
+    })
+    await expectBooksToBalance(beside, id)
+  })
+
+  it('counts on what expired holds give back before it makes do with less', async () => {
+    const id = await workspace()
+    await opened(id, 'expiring', 60_000, 5)
+    expect(await holdAs(id, modest, later(6))).toMatchObject({ hold: { tokens: 70_000 } })
+  })
+
+  it('holds what is there when it is written, not what it saw', async () => {
+    const id = await workspace()
+    await consume(id, 'u', 50_000)
+    wire.clear()
+    const between = () =>
+      consumeTokens(
+        beside,
+        { workspaceId: id, key: 'v', tokens: 10_000, onShortfall: 'refuse' },
+        july,
+      )
+    // The first try is blind, the second has seen 50,000.
+    wire.next('TransactWriteItems', (forward) => forward(), behind(between))
+    expect(await holdAs(id, modest)).toMatchObject({
+      hold: { tokens: 40_000 },
+      workspace: { balance: 0, held: 40_000 },
+    })
+    expect(sent('TransactWriteItems')).toHaveLength(3)
+    await expectBooksToBalance(beside, id)
+  })
+
+  it('finds the same amount under its key, whatever the balance is by then; another request is none', async () => {
+    const id = await workspace()
+    await consume(id, 'u', 60_000)
+    const first = await holdAs(id, modest)
+    expect(first).toMatchObject({ hold: { tokens: 40_000 }, replayed: false })
+    const holdId = idOf(first)
+    const others = [
+      { ...modest, tokens: 40_000 },
+      { ...modest, atLeast: 19_999 },
+      { tokens: modest.tokens },
+    ]
+    const expectTheSame = async (now: Date) => {
+      expect(await holdAs(id, modest, now)).toMatchObject({
+        hold: { holdId, tokens: 40_000 },
+        replayed: true,
+      })
+      for (const other of others) {
+        expect(await holdAs(id, other, now)).toEqual({ refused: 'idempotency_key_reused' })
+      }
+    }
+    await expectTheSame(july)
+    await grantTokens(
+      store,
+      { workspaceId: id, key: 'g', tokens: 500_000, reason: 'r', by: 't' },
+      july,
+    )
+    await expectTheSame(july)
+    await settle(id, holdId, 1_000)
+    await expectTheSame(later(1))
+  })
+
+  it('never holds more than the balance for 12 racers, and leaves none of it', async () => {
+    const id = await workspace()
+    const outcomes = await Promise.all(
+      Array.from({ length: 12 }, (_, n) => holdAs(id, { ...modest, key: `r${n}` })),
+    )
+    const amounts = outcomes.flatMap((one) => ('hold' in one ? [one.hold.tokens] : []))
+    expect(amounts.sort()).toEqual([30_000, 70_000])
+    expect(await readWorkspace(store, id)).toMatchObject({ balance: 0, held: 100_000, holds: 2 })
+  })
+})
+
+describe('opening a hold for one try', () => {
+  it('gives it to one of 12 that ask under one key at the same moment, and to its retries', async () => {
+    const id = await workspace()
+    const tries = Array.from({ length: 12 }, (_, n) => `try ${n}`)
+    const outcomes = await Promise.all(tries.map((holder) => holdAs(id, { holder })))
+    const winners = tries.filter((_, n) => 'hold' in outcomes[n]!)
+    expect(winners).toHaveLength(1)
+    expect(outcomes.filter((one) => 'refused' in one)).toEqual(
+      Array.from({ length: 11 }, () => ({ refused: 'hold_taken' })),
+    )
+    expect(await readWorkspace(store, id)).toMatchObject({
+      balance: 30_000,
+      held: 70_000,
+      holds: 1,
+    })
+    expect(await holdAs(id, { holder: winners[0] })).toMatchObject({ replayed: true })
+    await expectBooksToBalance(beside, id)
+  })
+
+  it('gives it to nobody who names another, or none, or the only one', async () => {
+    const id = await workspace()
+    const holdId = idOf(await holdAs(id, { holder: 'one' }))
+    const stood = await readWorkspace(store, id)
+    expect(await holdAs(id, { holder: 'another' })).toEqual({ refused: 'hold_taken' })
+    expect(await holdAs(id)).toEqual({ refused: 'hold_taken' })
+    expect(await holdAs(id, { holder: 'one' })).toMatchObject({ hold: { holdId }, replayed: true })
+    expect(await readWorkspace(store, id)).toEqual(stood)
+    const another = await workspace()
+    await holdAs(another)
+    expect(await holdAs(another, { holder: 'one' })).toEqual({ refused: 'hold_taken' })
+  })
+
+  it('tells another request under the key from another try of it', async () => {
+    const id = await workspace()
+    await holdAs(id, { holder: 'one' })
+    expect(await holdAs(id, { holder: 'another', tokens: 1 })).toEqual({
+      refused: 'idempotency_key_reused',
+    })
+  })
+
+  it('finds its own hold where nobody heard that it was opened', async () => {
+    const id = await workspace()
+    await opened(id, 'first', 10, 5)
+    wire.next('TransactWriteItems', lostResponse)
+    expect(await holdAs(id, { holder: 'one' })).toMatchObject({ hold: { tokens: 70_000 } })
+    expect(await holdAs(id, { holder: 'one' })).toMatchObject({ replayed: true })
+    expect(await readWorkspace(store, id)).toMatchObject({ held: 70_010, holds: 2 })
+  })
+})
+
+describe('a hold that is opened again', () => {
+  async function openedBy(holder: string, now = july) {
+    const id = await workspace()
+    return { id, holdId: idOf(await holdAs(id, { holder, ttlSeconds: 30 }, now)) }
+  }
+  /** As the same try, as another and as none: closed is closed. */
+  async function expectClosed(id: string, closed: object, now: Date) {
+    for (const holder of ['one', 'another', undefined]) {
+      const again = await holdAs(id, { holder, ttlSeconds: 30 }, now)
+      expect(again).toMatchObject({ hold: { tokens: 70_000 }, closed, replayed: true })
+      expect((again as { closed: object }).closed).toEqual(closed)
+    }
+  }
+
+  it('says nothing of its end while it is open', async () => {
+    const { id } = await openedBy('one')
+    const again = await holdAs(id, { holder: 'one', ttlSeconds: 30 }, later(29))
+    expect(again).toMatchObject({ replayed: true, workspace: { held: 70_000 } })
+    expect((again as { closed?: object }).closed).toBeUndefined()
+  })
+
+  it('says that it was settled, and for how much', async () => {
+    const { id, holdId } = await openedBy('one')
+    await settle(id, holdId, 1_234)
+    await expectClosed(id, { outcome: 'settled', used: 1_234 }, later(1))
+  })
+
+  it('says that it was released', async () => {
+    const { id, holdId } = await openedBy('one')
+    await release(id, holdId)
+    await expectClosed(id, { outcome: 'released' }, later(1))
+  })
+
+  it('says that its time is over, before and after its tokens went back', async () => {
+    const { id, holdId } = await openedBy('one')
+    // The look afterwards returns it, so the first of these finds it stored as open.
+    expect(await readEntry(store, id, `open#${holdId}`)).toBeDefined()
+    await expectClosed(id, { outcome: 'expired' }, later(30))
+    expect(await readEntry(store, id, `open#${holdId}`)).toBeUndefined()
+    await expectClosed(id, { outcome: 'expired' }, later(31))
+    // What was used all the same is charged, and does not bring it back.
+    await settle(id, holdId, 10, later(32))
+    await expectClosed(id, { outcome: 'expired' }, later(33))
+  })
+
+  it('says that its month is over, before and after the reset, until it is settled', async () => {
+    const lastMoments = new Date('2026-07-31T23:59:55Z')
+    const { id, holdId } = await openedBy('one', lastMoments)
+    await expectClosed(id, { outcome: 'ended' }, august)
+    expect(await readWorkspace(store, id)).toMatchObject({ period: '2026-07' })
+    await consume(id, 'u', 1, august)
+    await expectClosed(id, { outcome: 'ended' }, august)
+    // By a clock that is behind it is over too: another one has opened the next month.
+    await expectClosed(id, { outcome: 'ended' }, lastMoments)
+    await settle(id, holdId, 5, august)
+    await expectClosed(id, { outcome: 'settled', used: 5 }, august)
+  })
+
+  it('is nobody’s any more for a try that comes as it is closed', async () => {
+    const { id, holdId } = await openedBy('one')
+    const closing = { outcome: 'released' as const }
+    wire.next(
+      'TransactWriteItems',
+      behind(() => closeHold(beside, { workspaceId: id, holdId, closing }, july)),
+    )
+    expect(await holdAs(id, { holder: 'another', ttlSeconds: 30 })).toMatchObject({
+      closed: { outcome: 'released' },
+    })
   })
 })
 

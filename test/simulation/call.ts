@@ -1,10 +1,20 @@
 import type { PlanId } from '../../shared/catalog.ts'
+import type { HoldStanding } from './model.ts'
 import type { Actor } from './scheduler.ts'
 
 /** What somebody asks of the service: all of it that makes two requests the same, and where its key leads. */
 export type Ask =
   | { kind: 'consume'; workspaceId: string; key: string; tokens: number; drain: boolean }
-  | { kind: 'hold'; workspaceId: string; key: string; tokens: number; ttlSeconds: number }
+  | {
+      kind: 'hold'
+      workspaceId: string
+      key: string
+      tokens: number
+      atLeast?: number
+      ttlSeconds: number
+      /** Which of several tries asks: no part of what is asked. */
+      holder?: string
+    }
   | { kind: 'settle hold'; workspaceId: string; holdId: string; tokens: number }
   | { kind: 'release hold'; workspaceId: string; holdId: string }
   | {
@@ -42,6 +52,8 @@ export interface Call extends Actor {
   knownBefore: boolean
   /** Refusals that the rules would have allowed at some moment since it began. */
   mayRefuse: Set<string>
+  /** How the hold under its key stood at any moment since then, by its own clock. */
+  holdStood: HoldStanding[]
   /** Entries that it has heard were recorded already. */
   told: Set<string>
 }

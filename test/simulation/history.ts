@@ -9,7 +9,17 @@ import type { PromotionCode } from './stripe.ts'
  */
 export type Act =
   | { do: 'consume'; at: number; tokens: number; drain: boolean }
-  | { do: 'hold'; at: number; tokens: number; ttlSeconds: number }
+  /** `leastTenths`: of the tokens, what would do. `holder`: the word that this try sends, if any. */
+  | {
+      do: 'hold'
+      at: number
+      tokens: number
+      ttlSeconds: number
+      leastTenths?: number
+      holder?: Holder
+    }
+  /** Another try asks under the key of a hold that was asked for, and for the same. */
+  | { do: 'hold by another'; hold: number; holder?: Holder }
   /** `tenths` of what the hold set aside. */
   | { do: 'settle hold'; hold: number; tenths: number }
   | { do: 'release hold'; hold: number }
@@ -40,6 +50,7 @@ export type Act =
   | { do: 'wait'; seconds: number }
   | { do: 'wait for the month to end'; secondsBefore: number }
 
+export type Holder = 'one' | 'another' | 'a third'
 export type BuyerAction = 'pay' | 'decline' | 'pay-later' | 'settle' | 'fail' | 'expire'
 export type BankAction =
   | 'refund'
@@ -81,6 +92,9 @@ export const historyOf = (steps: number): fc.Arbitrary<History> =>
         { weight: 300, arbitrary: step().map((one) => [one]) },
         { weight: 1, arbitrary: scene(overtakenDrain) },
         { weight: 1, arbitrary: scene(overtakenExpiry) },
+        { weight: 3, arbitrary: scene(overtakenSmallHold) },
+        { weight: 1, arbitrary: scene(twoTriesAtOnce) },
+        { weight: 1, arbitrary: scene(openedAgainAfterwards) },
         { weight: 1, arbitrary: scene(overtakenPayment) },
         { weight: 1, arbitrary: scene(overtakenLook) },
         { weight: 1, arbitrary: scene(overtakenRefund) },
@@ -146,6 +160,44 @@ function overtakenExpiry(at: number): Scene {
     { act: { do: 'wait', seconds: 1 } },
     { act: { do: 'hold', at, tokens: 1, ttlSeconds: 60 }, slow: true },
     { act: { do: 'extend hold', hold: 0, ttlSeconds: 60 } },
+  ]
+}
+
+/** Somebody uses some of what a hold that makes do with less has seen, and later its try asks again. */
+function overtakenSmallHold(at: number): Scene {
+  return [
+    { act: { do: 'grant', at, tokens: 5_000 } },
+    {
+      act: { do: 'hold', at, tokens: 900_000_000, ttlSeconds: 60, leastTenths: 0 },
+      slow: true,
+    },
+    { act: { do: 'consume', at, tokens: 4_000, drain: false } },
+    { act: { do: 'release hold', hold: 0 } },
+    { act: { do: 'hold by another', hold: 0 } },
+  ]
+}
+
+/** Two workers take up the same work, and the first of them asks again. */
+function twoTriesAtOnce(at: number): Scene {
+  return [
+    { act: { do: 'grant', at, tokens: 5_000 } },
+    { act: { do: 'hold', at, tokens: 5_000, ttlSeconds: 60, holder: 'one' }, slow: true },
+    { act: { do: 'hold by another', hold: 0, holder: 'another' } },
+    { act: { do: 'hold by another', hold: 0, holder: 'one' } },
+  ]
+}
+
+/** A try that has been away asks again while its hold is closed, and once more when it is. */
+function openedAgainAfterwards(at: number): Scene {
+  return [
+    { act: { do: 'grant', at, tokens: 5_000 } },
+    { act: { do: 'hold', at, tokens: 5_000, ttlSeconds: 60, holder: 'one' } },
+    { act: { do: 'hold by another', hold: 0, holder: 'one' }, slow: true },
+    { act: { do: 'settle hold', hold: 0, tenths: 5 } },
+    { act: { do: 'hold by another', hold: 0, holder: 'one' } },
+    { act: { do: 'hold', at, tokens: 1_000, ttlSeconds: 1, holder: 'one' } },
+    { act: { do: 'wait', seconds: 1 } },
+    { act: { do: 'hold by another', hold: 0, holder: 'one' } },
   ]
 }
 
@@ -379,6 +431,8 @@ const tokens = fc.oneof(
   fc.integer({ min: 1, max: 150_000 }),
 )
 const ttlSeconds = fc.constantFrom(1, 1, 30, 60, 900)
+const leastTenths = often<number | undefined>([3, undefined], [3, 0], [2, 3], [1, 10])
+const holder = often<Holder | undefined>([3, undefined], [3, 'one'], [2, 'another'], [1, 'a third'])
 const tenths = fc.constantFrom(0, 1, 3, 5, 10, 15, 100)
 const plans: [PlanId, number][] = [
   ['starter', 100_000],
@@ -429,7 +483,8 @@ function act(): fc.Arbitrary<Act> {
   return fc
     .oneof(
       some(16, 'consume', { at, tokens, drain: fc.boolean() }),
-      some(7, 'hold', { at, tokens, ttlSeconds }),
+      some(7, 'hold', { at, tokens, ttlSeconds, leastTenths, holder }),
+      some(3, 'hold by another', { hold: index, holder }),
       some(5, 'settle hold', { hold: index, tenths }),
       some(2, 'release hold', { hold: index }),
       some(2, 'extend hold', { hold: index, ttlSeconds }),

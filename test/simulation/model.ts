@@ -14,7 +14,10 @@ interface Lot {
 
 export interface Hold {
   id: string
+  /** What it set aside. */
   tokens: number
+  /** The word of the try that opened it. */
+  holder?: string
   month: string
   /** Epoch milliseconds, by the clock of whoever opened or extended it. */
   opened: number
@@ -25,6 +28,19 @@ export interface Hold {
   used?: number
   /** Its item is gone: kept too long for anybody to come back to it. */
   forgotten?: boolean
+}
+
+/** What somebody asks to have set aside, and what would do. */
+export interface Wanted {
+  tokens: number
+  atLeast: number
+}
+
+/** What a hold is to somebody who would open it again. */
+export interface HoldStanding {
+  as: 'open' | 'ended' | 'settled' | 'released' | 'expired'
+  used?: number
+  holder?: string
 }
 
 export interface Closing {
@@ -137,11 +153,30 @@ export class Book {
     return taken
   }
 
-  open(hold: Omit<Hold, 'state' | 'month' | 'opened'>, now: number): void {
+  /** Sets aside what is asked for, or what there is where that will do; answers with how much. */
+  open(
+    { tokens: asked, atLeast, ...hold }: Pick<Hold, 'id' | 'until' | 'holder'> & Wanted,
+    now: number,
+  ): number {
     this.#isIn(now)
     rule(!this.holds.has(hold.id), () => `${hold.id} opened twice`)
-    rule(hold.tokens <= this.balance, () => `${hold.tokens} held of ${this.balance}`)
-    this.holds.set(hold.id, { ...hold, state: 'open', month: this.month, opened: now })
+    const tokens = Math.min(asked, this.balance)
+    rule(tokens >= atLeast, () => `${tokens} held, and ${atLeast} were the least`)
+    const stranded = tokens < asked && this.#expiredBy(now) > 0
+    rule(!stranded, () => 'a hold made do with less while others had expired')
+    this.holds.set(hold.id, { ...hold, tokens, state: 'open', month: this.month, opened: now })
+    return tokens
+  }
+
+  /** Only what is open, of a month and a time that are not over, may be worked on. */
+  standingOf(id: string, now: number): HoldStanding | undefined {
+    const hold = this.holds.get(id)
+    if (!hold) return undefined
+    const { state, used, holder } = hold
+    if (state === 'settled') return { as: state, used }
+    if (state !== 'open') return { as: state }
+    if (hold.month < monthOf(now)) return { as: 'ended' }
+    return hold.until <= now ? { as: 'expired' } : { as: 'open', holder }
   }
 
   /** `used` is what the work needed; a release needed nothing. */

@@ -116,6 +116,61 @@ export const plantedBugs: PlantedBug[] = [
     },
   },
   {
+    name: 'a hold that makes do with less takes what it saw, whatever is there by now',
+    instead: {
+      openHold:
+        (real) =>
+        (...given: Any[]) => {
+          const movement = real(...given)
+          if (movement.when?.asRead?.balance === undefined) return movement
+          return {
+            ...movement,
+            when: { ...movement.when, asRead: without(movement.when.asRead, 'balance') },
+          }
+        },
+    },
+  },
+  {
+    name: 'a hold makes do with less than would do',
+    instead: {
+      openHold:
+        (real) =>
+        (request: Any, ...given: Any[]) => {
+          const { atLeast } = request
+          const movement = real({ ...request, atLeast: atLeast && 1 }, ...given)
+          return movement.entry ? { ...movement, entry: { ...movement.entry, atLeast } } : movement
+        },
+    },
+  },
+  {
+    name: 'two tries with one key get one hold',
+    instead: { isHeldBy: () => () => true },
+  },
+  {
+    name: 'a try is refused its own hold',
+    instead: { isHeldBy: () => () => false },
+  },
+  {
+    name: 'a closed hold is given out as an open one',
+    instead: {
+      endOf: (real) => (hold: Any, moment: Any) =>
+        hold.type === 'hold' ? undefined : real(hold, moment),
+    },
+  },
+  {
+    name: 'a hold whose time or month is over is given out until somebody returns it',
+    instead: {
+      endOf: (real) => (hold: Any, moment: Any) =>
+        hold.type === 'open' ? undefined : real(hold, moment),
+    },
+  },
+  {
+    name: 'the key of a closed hold is known by what it set aside, not by what was asked',
+    instead: {
+      wasAskedFor: () => (closed: Any, request: Any) => closed.held === request.tokens,
+    },
+  },
+  {
     name: 'a refund takes back what has been spent already',
     instead: {
       settle: (real) => (purchase: Any, standing: Any, moment: Any, seen: Any) => {

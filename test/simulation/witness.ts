@@ -6,7 +6,7 @@ import { topUpsMax, type Workspace } from '../../shared/domain/workspace.ts'
 import type { Ask, Call } from './call.ts'
 import type { Written } from './engine.ts'
 import { type Plain, plainItem } from './expressions.ts'
-import { Book, Broken, monthOf, type Order, rule } from './model.ts'
+import { Book, Broken, type HoldStanding, monthOf, type Order, rule } from './model.ts'
 
 /** An order as the witness knows it: by the rules, and by what Stripe has said of it and when. */
 interface FollowedOrder extends Order {
@@ -207,6 +207,12 @@ export class Witness {
     return this.#firstOf(ask) !== undefined
   }
 
+  /** How the hold stands that was opened under a key. */
+  #holdUnder(ask: Extract<Ask, { kind: 'hold' }>, now: number): HoldStanding | undefined {
+    const opened = this.#recorded.get(`${ask.workspaceId} ${firstIdOf(ask)}`)?.entry
+    return opened && this.books.get(ask.workspaceId)?.standingOf(opened.holdId, now)
+  }
+
   #hold({ workspaceId, holdId }: { workspaceId: string; holdId: string }) {
     return this.books.get(workspaceId)?.holds.get(holdId)
   }
@@ -219,8 +225,14 @@ export class Witness {
       mayRefuse.add('workspace_not_found')
       return
     }
-    if ((ask.kind === 'consume' && !ask.drain) || ask.kind === 'hold') {
-      if (book.availableAt(now) < ask.tokens) mayRefuse.add('insufficient_tokens')
+    if (ask.kind === 'consume' && !ask.drain && book.availableAt(now) < ask.tokens) {
+      mayRefuse.add('insufficient_tokens')
+    }
+    if (ask.kind === 'hold') {
+      if (book.availableAt(now) < leastOf(ask)) mayRefuse.add('insufficient_tokens')
+      const stands = this.#holdUnder(ask, now)
+      if (stands) call.holdStood.push(stands)
+      if (stands?.as === 'open' && stands.holder !== ask.holder) mayRefuse.add('hold_taken')
     }
     if (ask.kind === 'buy' || ask.kind === 'grant') {
       if (book.toppedUp + ask.tokens > topUpsMax) mayRefuse.add('top_ups_limit')
@@ -246,6 +258,7 @@ export class Witness {
         rule(call.mayRefuse.has(refusal), tell)
         return
       case 'workspace_not_found':
+      case 'hold_taken':
         rule(call.mayRefuse.has(refusal), tell)
         return
       case 'idempotency_key_reused': {
@@ -310,10 +323,7 @@ export class Witness {
         return
       }
       case 'hold': {
-        const hold = this.books.get(ask.workspaceId)?.holds.get(answer.hold.holdId)
-        rule(hold?.tokens === ask.tokens, () => `held ${hold?.tokens}, asked for ${ask.tokens}`)
-        const until = new Date(call.now + ask.ttlSeconds * 1_000).toISOString()
-        rule(answer.replayed || answer.hold.heldUntil === until, () => 'held until another time')
+        this.#heldAsAnswered(call, ask, answer)
         return
       }
       case 'buy': {
@@ -339,6 +349,26 @@ export class Witness {
       case 'sweep':
         rule(answer.failed === 0 || call.faults.met > 0 || call.overlapped, () => 'a sweep failed')
     }
+  }
+
+  /** A hold is given out to the try that opened it, as long as it is open; afterwards everybody is told how it ended. */
+  #heldAsAnswered(call: Call, ask: Extract<Ask, { kind: 'hold' }>, answer: Plain): void {
+    const { holdId, tokens, heldUntil } = answer.hold
+    const hold = this.#hold({ workspaceId: ask.workspaceId, holdId })
+    rule(hold?.tokens === tokens, () => `answered ${tokens} held, and ${hold?.tokens} are`)
+    const first = this.#firstOf(ask)
+    const same = first !== undefined && sameAsked(first, ask)
+    rule(same, () => `${holdId} answers another request`)
+    const until = new Date(call.now + ask.ttlSeconds * 1_000).toISOString()
+    rule(answer.replayed || heldUntil === until, () => 'held until another time')
+    const own = this.#recorded.get(`${ask.workspaceId} ${firstIdOf(ask)}`)?.by === call
+    rule(answer.replayed || own, () => `${holdId} is another call's, and not told so`)
+
+    const { outcome: as = 'open', used } = answer.closed ?? {}
+    const stood = call.holdStood.filter((one) => one.as === as && one.used === used)
+    rule(stood.length > 0, () => `${holdId} was answered as ${as} of ${used}, and never was`)
+    const may = as !== 'open' || stood.some(({ holder }) => holder === ask.holder)
+    rule(may, () => `${holdId} is held by another try, and was given to ${ask.holder}`)
   }
 
   /** The entry of an answer is the one that was recorded, and says rightly whether it was there before. */
@@ -541,10 +571,13 @@ export class Witness {
         break
       }
       case 'open': {
-        const { tokens, ttlSeconds } = askedFor('hold')
+        const asked = askedFor('hold')
+        const { tokens: requested, atLeast, ttlSeconds, holder } = asked
         const until = now + ttlSeconds * 1_000
-        book.open({ id: main.holdId, tokens, until }, now)
-        says({ tokens, heldUntil: new Date(until).toISOString() })
+        const wanted = { tokens: requested, atLeast: leastOf(asked) }
+        const tokens = book.open({ id: main.holdId, ...wanted, until, holder }, now)
+        const heldUntil = new Date(until).toISOString()
+        says({ tokens, requested, atLeast, heldUntil, holder })
         break
       }
       case 'hold': {
@@ -769,8 +802,14 @@ function workspaceOf(ask: Ask): string | undefined {
   return 'workspaceId' in ask ? ask.workspaceId : undefined
 }
 
+/** Another try asks for the same. */
 function sameAsked(one: Ask, other: Ask): boolean {
-  return isDeepStrictEqual(one, other)
+  const [first, second] = [one, other].map((ask) => asStored({ ...ask, holder: undefined }))
+  return isDeepStrictEqual(first, second)
+}
+
+function leastOf({ tokens, atLeast = tokens }: Extract<Ask, { kind: 'hold' }>): number {
+  return atLeast
 }
 
 function isPaid(status: string): boolean {

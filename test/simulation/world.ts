@@ -244,8 +244,15 @@ class World {
         return begin({ kind: 'consume', workspaceId, key: this.#key(workspaceId), tokens, drain })
       }
       case 'hold': {
-        const { tokens, ttlSeconds } = act
-        return begin({ kind: 'hold', workspaceId, key: this.#key(workspaceId), tokens, ttlSeconds })
+        const { tokens, ttlSeconds, leastTenths, holder } = act
+        const atLeast =
+          leastTenths === undefined ? undefined : Math.ceil((tokens * leastTenths) / 10) || 1
+        const key = this.#key(workspaceId)
+        return begin({ kind: 'hold', workspaceId, key, tokens, atLeast, ttlSeconds, holder })
+      }
+      case 'hold by another': {
+        const earlier = chosen(this.#asked.filter(isForHold).slice(-3), act.hold)
+        return begin(earlier && { ...earlier, holder: act.holder })
       }
       case 'settle hold': {
         const hold = chosen(this.#holds.slice(-5), act.hold)
@@ -311,7 +318,9 @@ class World {
         const earlier = chosen(this.#asked, act.earlier)
         if (!earlier || !('key' in earlier) || !('tokens' in earlier)) return
         const tokens = earlier.kind === 'buy' ? earlier.tokens + 1_000_000 : act.tokens
-        return begin(this.#askedNow({ ...earlier, tokens }))
+        if (earlier.kind !== 'hold') return begin(this.#askedNow({ ...earlier, tokens }))
+        const atLeast = earlier.atLeast && Math.min(earlier.atLeast, tokens)
+        return begin({ ...earlier, tokens, atLeast })
       }
       case 'buyer':
       case 'bank':
@@ -509,6 +518,7 @@ class World {
       overlapped: false,
       knownBefore: false,
       mayRefuse: new Set(),
+      holdStood: [],
       told: new Set(),
     }
     this.#calls++
@@ -529,10 +539,10 @@ class World {
     try {
       const settled = this.#witness.answered(call, answer)
       if (!settled) this.#leftOpen(ask)
-      const opened = answer as { hold?: { holdId: string } }
-      if (ask.kind === 'hold' && opened.hold) {
-        const { workspaceId, tokens } = ask
-        this.#holds.push({ workspaceId, tokens, holdId: opened.hold.holdId })
+      const { hold } = answer as { hold?: { holdId: string; tokens: number } }
+      if (ask.kind === 'hold' && hold) {
+        const { holdId, tokens } = hold
+        this.#holds.push({ workspaceId: ask.workspaceId, tokens, holdId })
       }
     } catch (error) {
       this.#witness.failure ??= error
@@ -781,6 +791,10 @@ class World {
       this.#time = Math.max(free, next ? Date.parse(next.nextAt) : 0)
     }
   }
+}
+
+function isForHold(ask: Ask): ask is Extract<Ask, { kind: 'hold' }> {
+  return ask.kind === 'hold'
 }
 
 /** Counted from the newest; undefined where there is nothing to choose from. */
