@@ -3,6 +3,7 @@ import type { Stack } from '../local/stack.ts'
 import { createWorkspace, table } from './handlers.ts'
 import { openInProcessApi } from './in-process-api.ts'
 import { startMeteringProxy } from './metering-proxy.ts'
+import { measureStreams } from './streams.ts'
 
 const baseUrl = 'http://tokens.local'
 
@@ -10,6 +11,7 @@ const baseUrl = 'http://tokens.local'
 export async function measureClient(stack: Stack): Promise<string> {
   return [
     await measureOverhead(),
+    await measureStreams(),
     await measureLeases(stack),
     await measureHotWorkspace(stack),
   ].join('\n\n')

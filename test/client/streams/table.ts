@@ -33,5 +33,7 @@ export function streamsTable(): string {
     const sdk = bySdk === undefined ? '' : grouped(bySdk)
     return `| ${provider} | [${name}](${source}) | ${grouped(charge)} | ${why} | ${sdk} |`
   })
-  return ['| From | What is odd | Charge | How | AI SDK |', '|---|---|---|---|---|', ...rows].join('\n')
+  return ['| From | What is odd | Charge | How | AI SDK |', '|---|---|---|---|---|', ...rows].join(
+    '\n',
+  )
 }
