@@ -23,7 +23,12 @@ export async function measureStreams(): Promise<string> {
   return [
     `A stream of ${pieces.toLocaleString('en-US')} pieces, and calls of one piece, against tokens kept in memory: CPU beside the same stream read bare, the least of ${rounds} rounds, and by how much the heap has grown at the last of the pieces.`,
     table(
-      ['stream', `CPU µs a piece (≤ ${microsecondsMax})`, `CPU ms a call (≤ ${callMsMax})`, `heap MB (≤ ${heapMbMax})`],
+      [
+        'stream',
+        `CPU µs a piece (≤ ${microsecondsMax})`,
+        `CPU ms a call (≤ ${callMsMax})`,
+        `heap MB (≤ ${heapMbMax})`,
+      ],
       rows,
     ),
   ].join('\n\n')

@@ -6,6 +6,7 @@ import { tokensMiddleware } from '../../client/src/ai-sdk.ts'
 import { createClient, isRefused } from '../../client/src/server.ts'
 import { type LocalStack, startLocalStack } from '../support/local-stack.ts'
 import { type ModelServer, startModelServer } from '../support/model-server.ts'
+import { printedTable, streamsTable } from './streams/table.ts'
 
 /*
  * The code of docs/client.md, run as it is printed there: against the real packages, a model that streams, and
@@ -241,5 +242,9 @@ describe('docs/client.md', () => {
   it('prints the examples as they are run here, all of them and no other code', () => {
     const examples = readdirSync(folder).map((name) => readFileSync(new URL(name, folder), 'utf8'))
     expect(printed.sort()).toEqual(examples.sort())
+  })
+
+  it('prints what each stream of the conformance set costs, as it is tested', () => {
+    expect(printedTable()).toBe(streamsTable())
   })
 })
