@@ -382,4 +382,25 @@ describe('with the AI SDK', () => {
     await generateImage({ model: pictures(), prompt, n: 1 })
     expect(holds).toMatchObject([{ tokens: 900, settled: [900] }])
   })
+
+  it('pictures whose provider tells are paid for as it says', async () => {
+    const { holds, client, request, receipts } = metering()
+    const usage = { inputTokens: 12, outputTokens: 4_160, totalTokens: 4_172 }
+    const painter = {
+      specificationVersion: 'v4' as const,
+      provider: 'any',
+      modelId: 'painter',
+      maxImagesPerCall: 4,
+      doGenerate: async () => ({
+        images: [new Uint8Array([1])],
+        warnings: [],
+        usage,
+        response: { timestamp: new Date(0), modelId: 'painter', headers: undefined },
+      }),
+    }
+    const middleware = imageTokensMiddleware(client, request)
+    await generateImage({ model: wrapImageModel({ model: painter, middleware }), prompt, n: 1 })
+    expect(holds).toMatchObject([{ tokens: 1_100, settled: [4_172] }])
+    expect(receipts).toMatchObject([{ model: 'painter', usage: { input: 12, output: 4_160 } }])
+  })
 })
