@@ -18,6 +18,7 @@ import { type Lease, type LeaseRequest, openLease } from './lease.ts'
 import { type CallOptions, openTransport, type TransportOptions } from './transport.ts'
 
 export type { UnreportedEvent } from './backlog.ts'
+export { type ClientCredentials, clientCredentials } from './client-credentials.ts'
 export * from './index.ts'
 export type { Lease, LeaseRequest } from './lease.ts'
 export { type Work, type WorkRequest, withTokens } from './with-tokens.ts'
