@@ -68,7 +68,8 @@ export class TokensUnavailable extends TokensError {
 
   constructor(attempts: number, code: OutageCode | undefined, circumstances: Circumstances) {
     const why = code ?? (circumstances.status ? `status ${circumstances.status}` : 'no answer')
-    super(`the token service is unavailable (${why}) after ${attempts} attempts`, circumstances)
+    const tried = attempts === 1 ? '1 attempt' : `${attempts} attempts`
+    super(`the token service is unavailable (${why}) after ${tried}`, circumstances)
     this.attempts = attempts
     this.code = code
   }

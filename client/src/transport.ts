@@ -243,16 +243,20 @@ function outageOf(result: Result, attempts: number, key: string | undefined): To
   return new TokensUnavailable(attempts, code, { status, requestId, key })
 }
 
+/** Throws where something has no name that a path could have in it. */
+export function checkPlace(name: string, value: string | undefined): asserts value is string {
+  // Dots alone would lead to another path.
+  if (!value || /^\.{1,2}$/.test(value)) throw new TypeError(`${name} must be given`)
+}
+
 function pathOf(
   path: string,
   params: Record<string, string> = {},
   query: Record<string, string | number | undefined> = {},
 ): string {
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const value = params[name]
-    // Dots alone would lead to another path.
-    if (!value || /^\.{1,2}$/.test(value)) throw new TypeError(`${name} must be given`)
-    return encodeURIComponent(value)
+    checkPlace(name, params[name])
+    return encodeURIComponent(params[name])
   })
   const asked = Object.entries(query).filter(([, value]) => value !== undefined)
   if (asked.length === 0) return filled
