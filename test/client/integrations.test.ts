@@ -17,6 +17,9 @@ beforeAll(async () => {
   ;[stack, model] = await Promise.all([startLocalStack(), startModelServer()])
   process.env.TOKENS_API = stack.url
   process.env.TOKENS_TOKEN = await stack.token('assistant')
+  process.env.TOKENS_TOKEN_URL = `${stack.servicesIdentity.issuer}/token`
+  process.env.TOKENS_CLIENT_ID = 'assistant'
+  process.env.TOKENS_CLIENT_SECRET = 'assistant-secret'
   process.env.MODELS_API = model.url
   process.env.MODELS_KEY = 'none'
 }, 60_000)
