@@ -21,6 +21,11 @@ export interface Identity {
   personas: readonly string[]
   /** Undefined for a persona there is none of. */
   token(persona: string, changes?: TokenChanges): Promise<string | undefined>
+  /**
+   * Gives a service a token for its credentials (RFC 6749, 4.4), in the form or in the header. Undefined for
+   * any request but that one, whose body is then still to be read.
+   */
+  grantClient(request: Request): Promise<Response | undefined>
   /** Serves discovery and the key set; undefined for any other path. */
   handle(request: Request): Response | undefined
 }
@@ -64,8 +69,9 @@ export async function openIdentity(options: {
   const keys: JSONWebKeySet = { keys: [{ kty, n, e, kid, alg: algorithm, use: 'sig' } as JWK] }
   const keysPath = new URL(`${issuer}/.well-known/jwks.json`).pathname
   const discoveryPath = new URL(`${issuer}/.well-known/openid-configuration`).pathname
+  const tokenPath = new URL(`${issuer}/token`).pathname
 
-  return {
+  const identity: Identity = {
     issuer,
     audience: meantFor,
     keys,
@@ -88,6 +94,12 @@ export async function openIdentity(options: {
         .setProtectedHeader({ alg: algorithm, kid, typ: 'at+jwt' })
         .sign(privateKey)
     },
+    async grantClient(request) {
+      if (request.method !== 'POST' || new URL(request.url).pathname !== tokenPath) return undefined
+      const form = new URLSearchParams(await request.clone().text())
+      if (form.get('grant_type') !== 'client_credentials') return undefined
+      return grant(identity, form, request.headers.get('authorization'))
+    },
     handle(request) {
       const { pathname } = new URL(request.url)
       if (pathname === keysPath) return Response.json(keys)
@@ -95,6 +107,48 @@ export async function openIdentity(options: {
       if (pathname.startsWith(`${new URL(issuer).pathname}/`)) return message(404, 'Not Found')
       return undefined
     },
+  }
+  return identity
+}
+
+async function grant(
+  identity: Identity,
+  form: URLSearchParams,
+  authorization: string | null,
+): Promise<Response> {
+  const refuse = (status: number, error: string) =>
+    Response.json({ error }, { status, headers: unstored })
+  const { id, secret } = authorization
+    ? inHeader(authorization)
+    : { id: form.get('client_id') ?? '', secret: form.get('client_secret') }
+  if (!isServicePersona(id) || secret !== secretOf(id)) return refuse(401, 'invalid_client')
+  if ((form.get('audience') ?? identity.audience) !== identity.audience) {
+    return refuse(400, 'invalid_target')
+  }
+  const own = personas[id]!.scope!
+  const scope = form.get('scope') || own
+  const isOwn = (each: string) => own.split(' ').includes(each)
+  if (!scope.split(' ').every(isOwn)) return refuse(400, 'invalid_scope')
+  const access_token = await identity.token(id, { claims: { scope } })
+  return Response.json(
+    { access_token, scope, token_type: 'Bearer', expires_in: lifetimeSeconds },
+    { headers: unstored },
+  )
+}
+
+/** No real secret: what it opens is on this machine only. */
+const secretOf = (service: string) => `${service}-secret`
+
+const unstored = { 'cache-control': 'no-store' }
+
+/** Both parts are form-encoded within it (RFC 6749, 2.3.1). */
+function inHeader(authorization: string): { id: string; secret: string } {
+  const decoded = (text = '') => decodeURIComponent(text.replaceAll('+', ' '))
+  try {
+    const [id, secret] = atob(authorization.replace(/^Basic /i, '')).split(':')
+    return { id: decoded(id), secret: decoded(secret) }
+  } catch {
+    return { id: '', secret: '' }
   }
 }
 
@@ -134,6 +188,8 @@ function discovery(issuer: string) {
     authorization_endpoint: `${issuer}/authorize`,
     token_endpoint: `${issuer}/token`,
     id_token_signing_alg_values_supported: [algorithm],
+    grant_types_supported: ['authorization_code', 'client_credentials'],
+    token_endpoint_auth_methods_supported: ['none', 'client_secret_post', 'client_secret_basic'],
     response_types_supported: ['code'],
     code_challenge_methods_supported: ['S256'],
     subject_types_supported: ['public'],

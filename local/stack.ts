@@ -213,6 +213,8 @@ async function start(
     return (
       (await site(request)) ??
       (await control(request)) ??
+      (await identity.grantClient(request)) ??
+      (await servicesIdentity.grantClient(request)) ??
       (await signIn(request)) ??
       identity.handle(request) ??
       servicesIdentity.handle(request) ??

@@ -1,8 +1,12 @@
-import { createClient, isRefused } from 'token-top-up-client/server'
+import { clientCredentials, createClient, isRefused } from 'token-top-up-client/server'
 
 const tokens = createClient({
   baseUrl: process.env.TOKENS_API!,
-  token: process.env.TOKENS_TOKEN!,
+  token: clientCredentials({
+    tokenUrl: process.env.TOKENS_TOKEN_URL!,
+    clientId: process.env.TOKENS_CLIENT_ID!,
+    clientSecret: process.env.TOKENS_CLIENT_SECRET!,
+  }),
 })
 
 /** Takes what a piece of work costs before it is done. */

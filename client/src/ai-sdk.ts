@@ -1,7 +1,11 @@
 import type { EmbeddingModelMiddleware, ImageModelMiddleware, LanguageModelMiddleware } from 'ai'
 import { kindOfMedia } from './count-tokens.ts'
-import { type MeteredCall as AnyCall, Call, meteredAnswer } from './metering.ts'
-import type { Client } from './server.ts'
+import {
+  type MeteredCall as AnyCall,
+  Call,
+  type MeteringClient,
+  meteredAnswer,
+} from './metering.ts'
 import type { Tally } from './tally.ts'
 import { merged, recordOf, type TokenUsage, usageOf } from './usage.ts'
 
@@ -19,7 +23,6 @@ type Params = Parameters<Streaming>[0]['params']
 type Prompt = Params['prompt']
 type Streamed = Awaited<ReturnType<Streaming>>['stream']
 type Part = Streamed extends ReadableStream<infer Part> ? Part : never
-type Tokens = Pick<Client, 'hold'> & Partial<Pick<Client, 'consume'>>
 
 /**
  * Middleware for the Vercel AI SDK's `wrapLanguageModel`: every call of the model, of each step of a tool loop
@@ -28,7 +31,7 @@ type Tokens = Pick<Client, 'hold'> & Partial<Pick<Client, 'consume'>>
  * throws `TokensRefused` before the model is asked.
  */
 export function tokensMiddleware(
-  client: Tokens,
+  client: MeteringClient,
   { estimate, ...request }: MeteredModel,
 ): LanguageModelMiddleware {
   const start = async ({ params, model }: { params: Params; model: { modelId: string } }) => {
@@ -79,7 +82,7 @@ export function tokensMiddleware(
 
 /** Middleware for `wrapEmbeddingModel`: what is embedded is paid for as the model says, or as it is counted. */
 export function embeddingTokensMiddleware(
-  client: Tokens,
+  client: MeteringClient,
   request: MeteredCalls,
 ): EmbeddingModelMiddleware {
   return {
@@ -100,7 +103,10 @@ export function embeddingTokensMiddleware(
 }
 
 /** Middleware for `wrapImageModel`: paid for as the provider says, or by what an image counts. */
-export function imageTokensMiddleware(client: Tokens, request: MeteredCalls): ImageModelMiddleware {
+export function imageTokensMiddleware(
+  client: MeteringClient,
+  request: MeteredCalls,
+): ImageModelMiddleware {
   return {
     specificationVersion: 'v4',
 

@@ -1,13 +1,18 @@
 import type Anthropic from '@anthropic-ai/sdk'
-import { Call, type MeteredCall, type MeteredStream, metered, meteredAnswer } from './metering.ts'
-import type { Client } from './server.ts'
+import {
+  Call,
+  type MeteredCall,
+  type MeteredStream,
+  type MeteringClient,
+  metered,
+  meteredAnswer,
+} from './metering.ts'
 import type { Tally } from './tally.ts'
 import { recordOf, usageOf } from './usage.ts'
 
 export type { EndedBy, MeteredCall, MeteredStream, Receipt } from './metering.ts'
 
 type Body = Omit<Anthropic.MessageCreateParams, 'stream'>
-type Tokens = Pick<Client, 'hold'> & Partial<Pick<Client, 'consume'>>
 
 /*
  * The calls of the `@anthropic-ai/sdk` package, paid for: each sets tokens aside first, throws `TokensRefused`
@@ -17,7 +22,7 @@ type Tokens = Pick<Client, 'hold'> & Partial<Pick<Client, 'consume'>>
 
 /** A streaming message. */
 export async function streamMessage(
-  client: Tokens,
+  client: MeteringClient,
   anthropic: Pick<Anthropic, 'messages'>,
   request: MeteredCall,
   body: Body,
@@ -36,7 +41,7 @@ export async function streamMessage(
 
 /** A message in one piece. */
 export async function createMessage(
-  client: Tokens,
+  client: MeteringClient,
   anthropic: Pick<Anthropic, 'messages'>,
   request: MeteredCall,
   body: Body,
@@ -47,7 +52,7 @@ export async function createMessage(
   return meteredAnswer(call, () => anthropic.messages.create(asked, { signal }), readMessage)
 }
 
-function start(client: Tokens, request: MeteredCall, body: Body): Promise<Call> {
+function start(client: MeteringClient, request: MeteredCall, body: Body): Promise<Call> {
   const { system, messages, tools, max_tokens: outputMax } = body
   const prompt = [system, messages, tools]
   return Call.start(client, { model: body.model, ...request }, { prompt, outputMax })

@@ -68,11 +68,24 @@ export class TokensUnavailable extends TokensError {
 
   constructor(attempts: number, code: OutageCode | undefined, circumstances: Circumstances) {
     const why = code ?? (circumstances.status ? `status ${circumstances.status}` : 'no answer')
-    super(`the token service is unavailable (${why}) after ${attempts} attempts`, circumstances)
+    const tried = attempts === 1 ? '1 attempt' : `${attempts} attempts`
+    super(`the token service is unavailable (${why}) after ${tried}`, circumstances)
     this.attempts = attempts
     this.code = code
   }
 }
+
+/**
+ * Whether an error means that the service is away: nothing answered, or only what stands in front of it, saying
+ * that it cannot reach it. What the service itself answers is no outage, be it `busy` or `internal_error`: it
+ * is there, and what it would say of other work is not known.
+ */
+export function isOutage(error: unknown): error is TokensUnavailable {
+  if (!(error instanceof TokensUnavailable) || error.code !== undefined) return false
+  return error.status === undefined || unreachableStatuses.includes(error.status)
+}
+
+const unreachableStatuses: readonly number[] = [502, 503, 504]
 
 /** Whether an error is a refusal, and for which of the reasons named; without any, for whatever reason. */
 export function isRefused<Code extends RefusalCode = RefusalCode>(

@@ -8,6 +8,7 @@ import {
 
 export type { Activity, Documents, Meter, Plans, Purchase } from './api-types.ts'
 export {
+  isOutage,
   isRefused,
   type Problem,
   type ProblemCode,
@@ -16,7 +17,7 @@ export {
   TokensRefused,
   TokensUnavailable,
 } from './errors.ts'
-export type { CallOptions, TransportOptions } from './transport.ts'
+export type { CallOptions, GetToken, TransportOptions } from './transport.ts'
 
 /** What a signed-in person may ask for. */
 export interface PublicClient {

@@ -1,5 +1,5 @@
 import { isRefused, TokensError, TokensRefused } from './errors.ts'
-import type { Client, Hold } from './server.ts'
+import type { Consumes, Hold, Holds } from './holds.ts'
 
 export interface LeaseRequest {
   workspace: string
@@ -59,7 +59,7 @@ const aheadEveryMs = 1_000
  * the lease is ever set aside, and no more is given away than is set aside.
  */
 export function openLease(
-  client: Pick<Client, 'hold' | 'consume'>,
+  client: Holds & Consumes,
   request: LeaseRequest,
   closed: () => void,
 ): Lease {

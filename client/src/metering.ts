@@ -1,5 +1,5 @@
 import { Counter, type Counting, countPrompt } from './count-tokens.ts'
-import type { Client } from './server.ts'
+import type { Consumes, Holds } from './holds.ts'
 import { type Sum, Tally } from './tally.ts'
 import type { TokenUsage } from './usage.ts'
 import { type Held, harmless, holdFor, soon, type WorkRequest } from './with-tokens.ts'
@@ -52,7 +52,8 @@ export interface Planned {
   answers?: boolean
 }
 
-type MeteringClient = Pick<Client, 'hold'> & Partial<Pick<Client, 'consume'>>
+/** What paying for calls needs of a client; `consume` only for readers who come back after they were given up. */
+export type MeteringClient = Holds & Partial<Consumes>
 
 /** Where a call sets no bound for its answer. */
 const outputUsual = 4_096

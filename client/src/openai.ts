@@ -1,15 +1,20 @@
 import type OpenAI from 'openai'
 import type { Counting } from './count-tokens.ts'
-import { Call, type MeteredCall, type MeteredStream, metered, meteredAnswer } from './metering.ts'
+import {
+  Call,
+  type MeteredCall,
+  type MeteredStream,
+  type MeteringClient,
+  metered,
+  meteredAnswer,
+} from './metering.ts'
 import { readCompletion, readResponse, readResponseEvent } from './openai-answers.ts'
-import type { Client } from './server.ts'
 import { usageOf } from './usage.ts'
 
 export type { EndedBy, MeteredCall, MeteredStream, Receipt } from './metering.ts'
 
 type Chat = OpenAI.ChatCompletionCreateParams
 type Response = OpenAI.Responses.ResponseCreateParams
-type Tokens = Pick<Client, 'hold'> & Partial<Pick<Client, 'consume'>>
 
 /*
  * The calls of the `openai` package, paid for: each sets tokens aside first, throws `TokensRefused` where the
@@ -19,7 +24,7 @@ type Tokens = Pick<Client, 'hold'> & Partial<Pick<Client, 'consume'>>
 
 /** A streaming chat completion. Its usage is asked for; a model that does not take that is asked again without. */
 export async function streamCompletion(
-  client: Tokens,
+  client: MeteringClient,
   openai: Pick<OpenAI, 'chat'>,
   request: MeteredCall,
   body: Omit<OpenAI.ChatCompletionCreateParamsStreaming, 'stream'>,
@@ -40,7 +45,7 @@ export async function streamCompletion(
 
 /** A chat completion in one piece. */
 export async function createCompletion(
-  client: Tokens,
+  client: MeteringClient,
   openai: Pick<OpenAI, 'chat'>,
   request: MeteredCall,
   body: Omit<OpenAI.ChatCompletionCreateParamsNonStreaming, 'stream'>,
@@ -54,7 +59,7 @@ export async function createCompletion(
 
 /** A streaming answer of the Responses API. */
 export async function streamResponse(
-  client: Tokens,
+  client: MeteringClient,
   openai: Pick<OpenAI, 'responses'>,
   request: MeteredCall,
   body: Omit<OpenAI.Responses.ResponseCreateParamsStreaming, 'stream'>,
@@ -69,7 +74,7 @@ export async function streamResponse(
 
 /** An answer of the Responses API in one piece. */
 export async function createResponse(
-  client: Tokens,
+  client: MeteringClient,
   openai: Pick<OpenAI, 'responses'>,
   request: MeteredCall,
   body: Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'stream'>,
@@ -82,7 +87,7 @@ export async function createResponse(
 
 /** Embeddings. */
 export async function createEmbeddings(
-  client: Tokens,
+  client: MeteringClient,
   openai: Pick<OpenAI, 'embeddings'>,
   request: MeteredCall,
   body: OpenAI.EmbeddingCreateParams,
@@ -101,7 +106,7 @@ export async function createEmbeddings(
 }
 
 function start(
-  client: Tokens,
+  client: MeteringClient,
   request: MeteredCall & Counting,
   body: Omit<Chat, 'stream'> | Omit<Response, 'stream'>,
 ): Promise<Call> {

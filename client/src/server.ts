@@ -1,83 +1,41 @@
 import type {
-  Consumed,
   ConsumeRequest,
   Extended,
   Granted,
   GrantRequest,
   HoldRequest,
-  Meter,
   Planned,
   Released,
-  Settled,
   WorkspaceRequest,
 } from './api-types.ts'
 import { type BacklogOptions, openBacklog, type Usage } from './backlog.ts'
-import { isRefused, TokensUnavailable } from './errors.ts'
+import { isOutage, isRefused } from './errors.ts'
+import type { Consumes, Hold, HoldRef, Holds, Once, SettleResult } from './holds.ts'
 import { type PublicClient, publicClient } from './index.ts'
 import { type Lease, type LeaseRequest, openLease } from './lease.ts'
-import { type CallOptions, openTransport, type TransportOptions } from './transport.ts'
+import { type CallOptions, checkPlace, openTransport, type TransportOptions } from './transport.ts'
 
 export type { UnreportedEvent } from './backlog.ts'
+export { type ClientCredentials, clientCredentials } from './client-credentials.ts'
+export type { ConsumeResult, Hold, SettleResult } from './holds.ts'
 export * from './index.ts'
 export type { Lease, LeaseRequest } from './lease.ts'
-export { type Work, type WorkRequest, withTokens } from './with-tokens.ts'
+export { type Uncovered, type Work, type WorkRequest, withTokens } from './with-tokens.ts'
 
 export interface ServerOptions extends TransportOptions, BacklogOptions {
   /**
-   * What happens to work while the service cannot be reached. `closed`, the default: it is not let through.
-   * `open`: it is, and its usage is kept in memory up to `unreportedMax` and reported later, as far as the
-   * balance then goes. Past that bound, and for anything the service refuses, `open` is closed too.
+   * What happens to work in an outage, which is what `isOutage` says it is. `closed`, the default: it is not
+   * let through. `open`: it is, and its usage is kept in memory up to `unreportedMax` and reported later, as far
+   * as the balance then goes. Past that bound, and for whatever the service answers, `open` is closed too.
    */
   failMode?: 'closed' | 'open'
   /** The deployment's services have an issuer or audience of their own, and so find the meter on their own route. */
   servicesApart?: boolean
 }
 
-type Once = { replayed: boolean }
-
-/** `unreported` where the service was away and `failMode` is `open`: then there is no meter to show. */
-export type ConsumeResult =
-  | (Consumed & Once & { unreported: false })
-  | (Omit<Consumed, 'meter'> & Once & { unreported: true; meter?: undefined })
-
-/** `unreported` where the service was away: it is told later. */
-export type SettleResult =
-  | (Settled & Once & { unreported: false })
-  | ({ used: number } & Once & { unreported: true; meter?: undefined })
-
-/** Tokens set aside for work that is about to begin. */
-export interface Hold {
-  workspace: string
-  /** Where it expires and which one it is, unless it is `unreported` and only this process knows of it. */
-  holdId?: string
-  expiresAt?: string
-  meter?: Meter
-  tokens: number
-  replayed: boolean
-  unreported: boolean
-  /** It was opened before under its key, and has ended since: no work can be done on it. */
-  closed?: { outcome: string; used?: number }
-  /** Pays for what was used; more than was held is taken from the balance as far as it goes. */
-  settle(tokens: number, options?: CallOptions): Promise<SettleResult>
-  /** Returns all of it. */
-  release(options?: CallOptions): Promise<void>
-  /** Keeps it for longer, counted from now. */
-  extend(ttlSeconds: number, options?: CallOptions): Promise<void>
-}
-
-interface HoldRef {
-  workspace: string
-  holdId: string
-}
-
 /** What a service with scopes may ask for, and what people may. */
-export interface Client extends PublicClient {
-  consume(
-    use: { workspace: string } & ConsumeRequest,
-    options?: CallOptions,
-  ): Promise<ConsumeResult>
-  hold(request: { workspace: string } & HoldRequest, options?: CallOptions): Promise<Hold>
-  /** For a hold that another process opened. */
+export interface Client extends PublicClient, Consumes, Holds {
+  /** For a hold that another process opened. What `Hold.settle` says of failures holds here too. */
   settle(hold: HoldRef & { tokens: number }, options?: CallOptions): Promise<SettleResult>
   release(hold: HoldRef, options?: CallOptions): Promise<Released & Once>
   extend(hold: HoldRef & { ttlSeconds: number }, options?: CallOptions): Promise<Extended & Once>
@@ -100,7 +58,10 @@ export interface Client extends PublicClient {
 export function createClient(options: ServerOptions): Client {
   const call = openTransport(options)
   const backlog = openBacklog(options)
-  const failsOpen = options.failMode === 'open'
+  const opens = options.failMode === 'open'
+  /** A signal may have been aborted with any error, and that is no outage. */
+  const opensFor = (error: unknown, signal?: AbortSignal) =>
+    opens && isOutage(error) && error !== signal?.reason
   const leases = new Set<Lease>()
 
   /** Usage that goes on the books when the service is back: as much of it as is left then. */
@@ -111,12 +72,12 @@ export function createClient(options: ServerOptions): Client {
     return {
       workspace,
       tokens: body.tokens,
-      async report() {
+      async report(reportOptions) {
         try {
           await call(
             'POST /v1/workspaces/{workspaceId}/consume',
             { params: { workspaceId: workspace }, body: { ...body, onShortfall: 'drain' } },
-            { key },
+            { ...reportOptions, key },
           )
         } catch (error) {
           // The call whose answer was lost had been carried out: under this key it has its own entry.
@@ -140,15 +101,15 @@ export function createClient(options: ServerOptions): Client {
     async consume(use, { signal, key = crypto.randomUUID() } = {}) {
       const { workspace, ...body } = use
       const { tokens } = body
-      const kept = () => failsOpen && backlog.keep(usageOf(use, key))
+      const kept = () => backlog.keep(usageOf(use, key))
       const result = {
         requested: tokens,
         taken: tokens,
         replayed: false,
         unreported: true,
       } as const
-      // While reports go unanswered there is no use in making every caller wait for the same silence.
-      if (backlog.down && kept()) return result
+      // While its reports go unanswered there is no use in making every caller wait for the same silence.
+      if (opens && backlog.isAway(workspace) && kept()) return result
       try {
         const answer = await call(
           'POST /v1/workspaces/{workspaceId}/consume',
@@ -157,14 +118,14 @@ export function createClient(options: ServerOptions): Client {
         )
         return { ...answer, unreported: false }
       } catch (error) {
-        if (error instanceof TokensUnavailable && kept()) return result
+        if (opensFor(error, signal) && kept()) return result
         throw error
       }
     },
 
     async hold({ workspace, ...body }, callOptions) {
-      const mayGoOn = () => failsOpen && backlog.reserve(body.tokens)
-      if (backlog.down && mayGoOn()) return unreportedHold(workspace, body)
+      const mayGoOn = () => backlog.reserve(body.tokens)
+      if (opens && backlog.isAway(workspace) && mayGoOn()) return unreportedHold(workspace, body)
       try {
         const { holdId, tokens, expiresAt, meter, replayed, closed } = await call(
           'POST /v1/workspaces/{workspaceId}/holds',
@@ -186,27 +147,32 @@ export function createClient(options: ServerOptions): Client {
             client.extend({ ...ref, ttlSeconds }, options).then(() => {}),
         }
       } catch (error) {
-        if (error instanceof TokensUnavailable && mayGoOn()) return unreportedHold(workspace, body)
+        if (opensFor(error, callOptions?.signal) && mayGoOn()) {
+          return unreportedHold(workspace, body)
+        }
         throw error
       }
     },
 
     async settle({ workspace, holdId, tokens }, { signal, key = crypto.randomUUID() } = {}) {
-      const settle = (options: CallOptions) =>
+      checkPlace('workspaceId', workspace)
+      checkPlace('holdId', holdId)
+      const settle = (settleOptions: { signal?: AbortSignal; retries?: number }) =>
         call(
           'POST /v1/workspaces/{workspaceId}/holds/{holdId}/settle',
           { params: { workspaceId: workspace, holdId }, body: { tokens } },
-          options,
+          { ...settleOptions, key },
         )
       try {
-        return { ...(await settle({ signal, key })), unreported: false }
+        return { ...(await settle({ signal })), unreported: false }
       } catch (error) {
         // In either mode: the work is done, and only saying so has to wait. The tokens are still held.
-        const usage = { workspace, tokens, report: () => settle({ key }) }
-        if (error instanceof TokensUnavailable && backlog.keep(usage, { bounded: false })) {
-          return { used: tokens, replayed: false, unreported: true }
-        }
-        throw error
+        const abandoned = signal?.aborted && error === signal.reason
+        backlog.keepDone(
+          { workspace, tokens, report: settle },
+          abandoned ? { atOnce: true } : { error },
+        )
+        return { used: tokens, replayed: false, unreported: true }
       }
     },
 
@@ -259,7 +225,7 @@ export function createClient(options: ServerOptions): Client {
   /** Stands in for a hold while the service is away: its use is reported as a consume. */
   function unreportedHold(
     workspace: string,
-    { tokens, ttlSeconds: _, ...labels }: HoldRequest,
+    { tokens, member, feature, model }: HoldRequest,
   ): Hold {
     let open = true
     const close = () => {
@@ -275,7 +241,8 @@ export function createClient(options: ServerOptions): Client {
         const first = open
         close()
         if (first && used > 0) {
-          backlog.keep(usageOf({ workspace, tokens: used, ...labels }, key), { bounded: false })
+          const use = { workspace, tokens: used, member, feature, model }
+          backlog.keepDone(usageOf(use, key), { away: true })
         }
         return { used, replayed: !first, unreported: true }
       },

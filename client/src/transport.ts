@@ -12,14 +12,20 @@ import {
 export interface TransportOptions {
   /** Origin, and path if there is one, in front of `/v1`. */
   baseUrl: string
-  /** An access token, or what gets one; it is asked before every attempt, so it should cache. */
-  token?: string | (() => string | Promise<string>)
+  /** An access token, or what gets one. */
+  token?: string | GetToken
   fetch?: typeof fetch
-  /** Attempts after the first one. 4 unless told. */
+  /** Attempts after the first one. 4 unless told, and fewer in an outage: all calls together have a budget. */
   retries?: number
   /** How long one attempt may take, answer included. 10 seconds unless told. */
   timeoutMs?: number
 }
+
+/**
+ * Gets an access token. It is asked before every attempt, so it should cache; and once more in a call that was
+ * answered 401, with the token that was turned away, so that it does not answer the same one.
+ */
+export type GetToken = (asked: { refused?: string }) => string | Promise<string>
 
 export interface CallOptions {
   signal?: AbortSignal
@@ -43,29 +49,44 @@ export type Answer<Of extends Operation> = Operations[Of]['answer'] & { replayed
 export type Transport = <Of extends Operation>(
   operation: Of,
   input: Input<Of>,
-  options?: CallOptions,
+  /** `retries` where they are not as many as usual. */
+  options?: CallOptions & { retries?: number },
 ) => Promise<Answer<Of>>
 
 /** Waits between attempts are drawn from nothing up to a bound that doubles from the first to the second. */
 const backoffBaseMs = 100
 const backoffMaxMs = 5_000
+/**
+ * What all calls of a client together may send again. A retry takes one and every answer worth having gives a
+ * tenth back, so that a service in trouble gets a tenth more requests, and one that is away 50 more in all, and
+ * not five times as many from everyone.
+ */
+const retryBudget = { max: 50, perRetry: 1, perAnswer: 0.1 } as const
+/**
+ * Said of one workspace by a service that is well. Trying again then is no part of an outage, and must not use
+ * up what the calls for other workspaces need.
+ */
+const ofOneWorkspace: readonly unknown[] = ['busy', 'too_many_looks'] satisfies OutageCode[]
 /** A service that asks for more time than this is down, and its caller should know. */
 const retryAfterMaxMs = 30_000
 
 /**
  * Sends calls, and sends them again under the same key when the network fails, an attempt takes too long, or
- * the answer is 429 or 5xx. Everything the service does can be repeated safely: reads change nothing, and all
- * else carries a key. Any other answer is final.
+ * the answer is 429 or 5xx, within a budget. Everything the service does can be repeated safely: reads change
+ * nothing, and all else carries a key. After a 401 a call is sent once more where another token can be got. Any
+ * other answer is final.
  *
  * Throws `TokensRefused`, `TokensUnavailable` once the attempts are used up, `TokensError` for an answer that
  * is not the service's, and the signal's own reason where a caller gives up.
  */
 export function openTransport(options: TransportOptions): Transport {
-  const { retries = 4, timeoutMs = 10_000 } = options
+  const { token: given, timeoutMs = 10_000 } = options
   const send = options.fetch ?? globalThis.fetch
-  const base = options.baseUrl.replace(/\/+$/, '')
+  const base = withoutSlashesAtItsEnd(options.baseUrl)
+  const mayRetry = openRetryBudget()
 
-  return async (operation, { params, query, body }, { signal, key: givenKey } = {}) => {
+  return async (operation, { params, query, body }, callOptions = {}) => {
+    const { signal, key: givenKey, retries = options.retries ?? 4 } = callOptions
     const [method, path] = operation.split(' ') as [string, string]
     const url = base + pathOf(path, params, query)
     const key = method === 'GET' ? undefined : (givenKey ?? crypto.randomUUID())
@@ -74,29 +95,87 @@ export function openTransport(options: TransportOptions): Transport {
     if (body !== undefined) headers['content-type'] = 'application/json'
     const request = { method, headers, body: body && JSON.stringify(body) }
 
-    for (let attempt = 1; ; attempt++) {
+    async function attempt(refused?: string) {
       signal?.throwIfAborted()
-      const token = await tokenOf(options)
+      const token =
+        typeof given === 'function' ? await tokenOf(given, refused, timeoutMs, signal) : given
       if (token !== undefined) headers.authorization = `Bearer ${token}`
-      const result = await once(send, url, request, timeoutMs, signal)
-      if ('body' in result && result.status < 300) {
+      return { token, result: await once(send, url, request, timeoutMs, signal) }
+    }
+
+    let renewed = typeof given !== 'function'
+    for (let attempts = 1; ; attempts++) {
+      let { token, result } = await attempt()
+      if (result.status === 401 && !renewed) {
+        renewed = true
+        result = (await attempt(token)).result
+      }
+      if (result.status !== undefined && result.status < 300) {
+        mayRetry.answered()
         // biome-ignore lint/suspicious/noExplicitAny: the service answers as its description says; a test sees to that.
         return { ...result.body, replayed: result.replayed } as any
       }
-      if (!mayPass(result)) throw refusalOf(result, key)
+      if (!mayPass(result)) {
+        mayRetry.answered()
+        throw refusalOf(result, key)
+      }
       const { retryAfterMs = 0 } = result
-      if (attempt > retries || retryAfterMs > retryAfterMaxMs) throw outageOf(result, attempt, key)
-      await sleep(retryAfterMs + jitterMs(attempt), signal)
+      const another = attempts <= retries && retryAfterMs <= retryAfterMaxMs
+      if (!another || !mayRetry.after(result)) throw outageOf(result, attempts, key)
+      await sleep(retryAfterMs + jitterMs(attempts), signal)
     }
   }
 }
 
-function tokenOf({ token }: TransportOptions): string | undefined | Promise<string> {
-  return typeof token === 'function' ? token() : token
+function openRetryBudget() {
+  const { max, perRetry, perAnswer } = retryBudget
+  let left: number = max
+  return {
+    answered() {
+      left = Math.min(max, left + perAnswer)
+    },
+    /** Whether there may be another attempt after this one, which is then counted. */
+    after(result: Result): boolean {
+      if (result.status !== undefined && ofOneWorkspace.includes(result.body.code)) return true
+      if (left < perRetry) return false
+      left -= perRetry
+      return true
+    },
+  }
+}
+
+/** By hand, since an expression for it takes quadratic time over slashes that are not at the end. */
+function withoutSlashesAtItsEnd(url: string): string {
+  let end = url.length
+  while (url[end - 1] === '/') end--
+  return url.slice(0, end)
+}
+
+/** The token, which may take no longer than an attempt: what waits for it may have others waiting behind it. */
+async function tokenOf(
+  get: GetToken,
+  refused: string | undefined,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const token = get(refused === undefined ? {} : { refused })
+  if (typeof token === 'string') return token
+  let stop = () => {}
+  const tooLong = new Promise<never>((_, reject) => {
+    const late = () => reject(new TokensError(`no access token came in ${timeoutMs} ms`))
+    const giveUp = () => reject(signal?.reason)
+    const timer = setTimeout(late, timeoutMs)
+    signal?.addEventListener('abort', giveUp, { once: true })
+    stop = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', giveUp)
+    }
+  })
+  return Promise.race([token, tooLong]).finally(stop)
 }
 
 /** What came of one attempt: an answer of any kind, or none. */
-type Result = Answered | { cause: unknown; retryAfterMs?: undefined }
+type Result = Answered | { cause: unknown; status?: undefined; retryAfterMs?: undefined }
 
 interface Answered {
   status: number
@@ -140,11 +219,11 @@ async function once(
 }
 
 function mayPass(result: Result): boolean {
-  return !('status' in result) || result.status === 429 || result.status >= 500
+  return result.status === undefined || result.status === 429 || result.status >= 500
 }
 
 function refusalOf(result: Result, key: string | undefined): TokensError {
-  if (!('status' in result)) return outageOf(result, 1, key)
+  if (result.status === undefined) return outageOf(result, 1, key)
   const { status, body, requestId } = result
   if (typeof body.code === 'string') {
     return new TokensRefused(body as unknown as ProblemOf<RefusalCode>, key)
@@ -155,10 +234,19 @@ function refusalOf(result: Result, key: string | undefined): TokensError {
 }
 
 function outageOf(result: Result, attempts: number, key: string | undefined): TokensUnavailable {
-  if (!('status' in result)) return new TokensUnavailable(attempts, undefined, { ...result, key })
+  if (result.status === undefined) {
+    return new TokensUnavailable(attempts, undefined, { cause: result.cause, key })
+  }
   const { status, body } = result
-  const { code, requestId = result.requestId } = body as Partial<Problem>
-  return new TokensUnavailable(attempts, code as OutageCode | undefined, { status, requestId, key })
+  const { requestId = result.requestId } = body as Partial<Problem>
+  const code = typeof body.code === 'string' ? (body.code as OutageCode) : undefined
+  return new TokensUnavailable(attempts, code, { status, requestId, key })
+}
+
+/** Throws where something has no name that a path could have in it. */
+export function checkPlace(name: string, value: string | undefined): asserts value is string {
+  // Dots alone would lead to another path.
+  if (!value || /^\.{1,2}$/.test(value)) throw new TypeError(`${name} must be given`)
 }
 
 function pathOf(
@@ -167,10 +255,8 @@ function pathOf(
   query: Record<string, string | number | undefined> = {},
 ): string {
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const value = params[name]
-    // Dots alone would lead to another path.
-    if (!value || /^\.{1,2}$/.test(value)) throw new TypeError(`${name} must be given`)
-    return encodeURIComponent(value)
+    checkPlace(name, params[name])
+    return encodeURIComponent(params[name])
   })
   const asked = Object.entries(query).filter(([, value]) => value !== undefined)
   if (asked.length === 0) return filled

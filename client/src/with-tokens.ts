@@ -1,5 +1,5 @@
 import { isRefused, TokensError } from './errors.ts'
-import type { Client, Hold } from './server.ts'
+import type { Hold, Holds } from './holds.ts'
 
 export interface WorkRequest {
   workspace: string
@@ -49,7 +49,7 @@ export interface Work {
  * own after it: what could not be settled is kept, and told through `onUnreported`.
  */
 export async function withTokens<Result>(
-  client: Pick<Client, 'hold'>,
+  client: Holds,
   request: WorkRequest,
   work: (work: Work) => Promise<Result>,
 ): Promise<Result> {
@@ -99,7 +99,7 @@ const triesMax = 100
  * Throws the signal's reason as soon as it is aborted; a hold that was on its way then goes back when it is known.
  */
 export async function holdFor(
-  client: Pick<Client, 'hold'>,
+  client: Holds,
   {
     workspace,
     estimate,

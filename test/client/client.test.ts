@@ -299,6 +299,28 @@ describe('an outage', () => {
     expect(await meterOf(workspace)).toMatchObject({ used: 300, held: 0 })
   })
 
+  it('is not all that a settle outlasts: so are a right that is missing for a while and a signal', async () => {
+    const workspace = await workspaceOf(1_000)
+    let scope = 'tokens:consume tokens:read'
+    const events: UnreportedEvent[] = []
+    const client = connect({
+      token: () => stack.token('host-app', { claims: { scope } }),
+      onUnreported: (event) => events.push(event),
+    })
+    const [first, second] = await Promise.all(
+      [100, 200].map((tokens) => client.hold({ workspace, tokens, ttlSeconds: 60 })),
+    )
+    scope = 'tokens:read'
+    expect(await first!.settle(70)).toMatchObject({ unreported: true, used: 70 })
+    const signal = AbortSignal.abort()
+    expect(await second!.settle(130, { signal })).toMatchObject({ unreported: true, used: 130 })
+    expect(await meterOf(workspace)).toMatchObject({ used: 0, held: 300 })
+    scope = 'tokens:consume'
+    await client.drain()
+    expect(events.map(({ type }) => type)).toEqual(['kept', 'kept', 'reported', 'reported'])
+    expect(await meterOf(workspace)).toMatchObject({ used: 200, held: 0, remaining: 800 })
+  })
+
   it('refuses as ever what the service refuses, open or not', async () => {
     const workspace = await workspaceOf(10)
     const client = outage({ failMode: 'open' })

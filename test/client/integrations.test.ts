@@ -6,6 +6,8 @@ import { tokensMiddleware } from '../../client/src/ai-sdk.ts'
 import { createClient, isRefused } from '../../client/src/server.ts'
 import { type LocalStack, startLocalStack } from '../support/local-stack.ts'
 import { type ModelServer, startModelServer } from '../support/model-server.ts'
+import { type ReplayingModel, startReplayingModel } from '../support/replaying-model.ts'
+import { shapes } from './streams/index.ts'
 import { printedTable, streamsTable } from './streams/table.ts'
 
 /*
@@ -14,15 +16,24 @@ import { printedTable, streamsTable } from './streams/table.ts'
  */
 let stack: LocalStack
 let model: ModelServer
+let replaying: ReplayingModel
 beforeAll(async () => {
-  ;[stack, model] = await Promise.all([startLocalStack(), startModelServer()])
+  ;[stack, model, replaying] = await Promise.all([
+    startLocalStack(),
+    startModelServer(),
+    startReplayingModel(),
+  ])
   process.env.TOKENS_API = stack.url
-  process.env.TOKENS_TOKEN = await stack.token('assistant')
+  process.env.TOKENS_TOKEN_URL = `${stack.servicesIdentity.issuer}/token`
+  process.env.TOKENS_CLIENT_ID = 'assistant'
+  process.env.TOKENS_CLIENT_SECRET = 'assistant-secret'
   process.env.MODELS_API = model.url
+  process.env.MODELS_ORIGIN = replaying.url
   process.env.MODELS_KEY = 'none'
 }, 60_000)
 afterAll(() => {
   model.stop()
+  replaying.stop()
   return stack.stop()
 })
 
@@ -219,6 +230,31 @@ describe('the other examples', () => {
     await shutDown()
     expect(await meterOf('acme')).toEqual({ used: 9, held: 0 })
     process.removeAllListeners('SIGTERM')
+  })
+
+  it('stream a message of Anthropic’s', async () => {
+    const { chat } = await import('../../client/examples/anthropic.ts')
+    const workspace = await workspaceOf(10_000)
+    const shape = shapes.find(({ api, charge }) => api === 'messages' && charge > 0)!
+    replaying.replay(shape)
+    let text = ''
+    for await (const word of chat(workspace, question)) text += word
+    expect(text).toBe(shape.text)
+    expect(await meterOf(workspace)).toEqual({ used: shape.charge, held: 0 })
+  })
+
+  it('answer as long as there are tokens, and say where that is why they stop', async () => {
+    const { answer } = await import('../../client/examples/scarce.ts')
+    model.behave({ words, usage })
+    const rich = await workspaceOf(10_000)
+    expect(await answer(rich, question)).toEqual({ text: words.join(''), cutShort: false })
+    const poor = await workspaceOf(499)
+    await expect(answer(poor, question)).rejects.toMatchObject({ code: 'insufficient_tokens' })
+    const scarce = await workspaceOf(600)
+    model.behave({ words, usage: { prompt_tokens: 100, completion_tokens: 500 }, finish: 'length' })
+    expect(await answer(scarce, question)).toMatchObject({ cutShort: true })
+    expect(model.asked).toMatchObject([{ max_tokens: 500 }])
+    expect(await meterOf(scarce)).toEqual({ used: 600, held: 0 })
   })
 
   it('go on in an outage, and say so', async () => {

@@ -31,7 +31,7 @@ describe('the package', () => {
     const targets = Object.values(manifest.exports as Record<string, Record<string, string | null>>)
       .flatMap((conditions) => Object.values(conditions))
       .filter((target) => target !== null)
-    expect(targets.length).toBe(8)
+    expect(targets.length).toBe(10)
     for (const target of targets) {
       expect(existsSync(join(dist, target.replace('./dist/', ''))), target).toBe(true)
     }

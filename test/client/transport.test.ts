@@ -1,7 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createClient, isRefused, TokensError, TokensUnavailable } from '../../client/src/server.ts'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import {
+  createClient,
+  isOutage,
+  isRefused,
+  TokensError,
+  TokensUnavailable,
+} from '../../client/src/server.ts'
 import { problem } from '../../shared/http/problem.ts'
 
 /** A server that behaves as each test says, call by call, and remembers what it was sent. */
@@ -186,5 +192,183 @@ describe('a call', () => {
       await expect(client().meter({ workspace })).rejects.toThrow('workspaceId must be given')
     }
     expect(received).toHaveLength(1)
+  })
+})
+
+describe('a token that is turned away', () => {
+  /** A service that knows one token only. */
+  const knows = (token: string) => (response: ServerResponse) => {
+    const { authorization } = received.at(-1)!.headers
+    if (authorization === `Bearer ${token}`) done(response)
+    else response.writeHead(401).end('{"message":"Unauthorized"}')
+  }
+  const bearers = () => received.map(({ headers }) => headers.authorization)
+
+  it('is told to whoever got it, and the call is sent once more, under its key, with another one', async () => {
+    behave = knows('new')
+    const asked: unknown[] = []
+    const token = async ({ refused }: { refused?: string }) => {
+      asked.push(refused)
+      return refused === 'old' ? 'new' : 'old'
+    }
+    expect(await client({ token, retries: 0 }).consume(use)).toMatchObject({ taken: 5 })
+    expect(asked).toEqual([undefined, 'old'])
+    expect(bearers()).toEqual(['Bearer old', 'Bearer new'])
+    expect(new Set(keys()).size).toBe(1)
+  })
+
+  it.each([
+    ['a read', (c: ReturnType<typeof client>) => c.meter({ workspace: 'acme' })],
+    ['a settle', (c: ReturnType<typeof client>) => c.settle({ ...use, holdId: 'h' })],
+    ['a release', (c: ReturnType<typeof client>) => c.release({ workspace: 'acme', holdId: 'h' })],
+  ])('is renewed for %s too', async (_, call) => {
+    behave = knows('new')
+    await call(client({ token: ({ refused }: { refused?: string }) => (refused ? 'new' : 'old') }))
+    expect(bearers()).toEqual(['Bearer old', 'Bearer new'])
+  })
+
+  it('is final the second time, and at once where it is a plain string', async () => {
+    behave = knows('another')
+    let made = 0
+    const renewed = await client({ token: () => `t${++made}` })
+      .consume(use)
+      .catch((error) => error)
+    expect(renewed).toMatchObject({ name: 'TokensError', status: 401 })
+    expect(bearers()).toEqual(['Bearer t1', 'Bearer t2'])
+    received = []
+    const fixed = await client()
+      .consume(use)
+      .catch((error) => error)
+    expect(fixed).toMatchObject({ name: 'TokensError', status: 401 })
+    expect(received).toHaveLength(1)
+    behave = (response) => refuse(response, 'access_token_required')
+    const refused = await client({ token: () => 'id-token' })
+      .consume(use)
+      .catch((error) => error)
+    expect(isRefused(refused, 'access_token_required')).toBe(true)
+  })
+
+  it('is waited for no longer than an attempt, nor than the signal allows', async () => {
+    behave = done
+    const token = () => new Promise<string>(() => {})
+    const late = await client({ token, timeoutMs: 50 })
+      .consume(use)
+      .catch((error) => error)
+    expect(late).toBeInstanceOf(TokensError)
+    expect(isOutage(late)).toBe(false)
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    setTimeout(() => controller.abort(reason), 50)
+    const { signal } = controller
+    await expect(client({ token }).consume(use, { signal })).rejects.toBe(reason)
+    expect(received).toEqual([])
+  })
+})
+
+describe('retries', () => {
+  const calls = (count: number, call: () => Promise<unknown>) =>
+    Promise.all(Array.from({ length: count }, () => call().catch((error) => error)))
+
+  it('do not multiply an outage: 1,000 calls into silence are little more than 1,000 requests', async () => {
+    let sent = 0
+    const dead = client({
+      fetch: async () => {
+        sent++
+        throw new TypeError('fetch failed')
+      },
+    })
+    const errors = await calls(1_000, () => dead.consume(use))
+    expect(errors.every(isOutage)).toBe(true)
+    expect(sent).toBeLessThanOrEqual(1_050)
+    sent = 0
+    expect(await dead.consume(use).catch((error) => error)).toMatchObject({ attempts: 1 })
+    expect(sent).toBe(1)
+  })
+
+  it('are earned back by calls that succeed, ten for one', async () => {
+    let down = true
+    let sent = 0
+    const recovering = client({
+      fetch: async () => {
+        sent++
+        if (down) throw new TypeError('fetch failed')
+        return new Response('{}')
+      },
+    })
+    await calls(100, () => recovering.consume(use))
+    down = false
+    await calls(20, () => recovering.consume(use))
+    down = true
+    sent = 0
+    await calls(10, () => recovering.consume(use))
+    expect(sent).toBe(12)
+  })
+
+  it('of one busy workspace take nothing from those of the others', async () => {
+    const atOnce = vi.spyOn(Math, 'random').mockReturnValue(0)
+    behave = (response) => refuse(response, 'busy', { 'retry-after': '0' })
+    const one = client({ retries: 60 })
+    const error = await one.consume(use).catch((error) => error)
+    expect(error).toMatchObject({ code: 'busy', attempts: 61 })
+    received = []
+    behave = (response, call) => (call === 1 ? response.destroy() : done(response))
+    expect(await one.consume({ ...use, workspace: 'other' })).toMatchObject({ taken: 5 })
+    atOnce.mockRestore()
+  })
+})
+
+describe('what is an outage', () => {
+  const failing = async (answer: (response: ServerResponse) => void) => {
+    behave = answer
+    return isOutage(
+      await client({ retries: 0 })
+        .consume(use)
+        .catch((error) => error),
+    )
+  }
+
+  it('is no answer at all', async () => {
+    expect(await failing((response) => response.destroy())).toBe(true)
+  })
+
+  it.each([502, 503, 504])('is a %i that is not the service’s', async (status) => {
+    for (const body of ['', 'Bad gateway', '{"message":"Service Unavailable"}']) {
+      expect(await failing((response) => response.writeHead(status).end(body))).toBe(true)
+    }
+  })
+
+  it.each([
+    'busy',
+    'unavailable',
+    'internal_error',
+    'too_many_looks',
+    'insufficient_tokens',
+    'forbidden',
+  ] as const)('is no answer of the service’s such as %s', async (code) => {
+    expect(await failing((response) => refuse(response, code))).toBe(false)
+  })
+
+  it.each([401, 403, 404, 429, 500, 501])('is no %i, whoever answers it', async (status) => {
+    expect(await failing((response) => response.writeHead(status).end())).toBe(false)
+  })
+
+  it('is nothing that has not to do with the service', () => {
+    for (const error of [undefined, null, 'text', new Error('x'), new TypeError('fetch failed')]) {
+      expect(isOutage(error)).toBe(false)
+    }
+  })
+})
+
+describe('a base URL', () => {
+  it.each(['', '/', '///'])('may end in %j', async (end) => {
+    behave = done
+    await client({ baseUrl: `${baseUrl}/stage${end}` }).consume(use)
+    expect(received[0]!.url).toBe('/stage/v1/workspaces/acme/consume')
+  })
+
+  it('is read in time that grows with its length only', () => {
+    const start = performance.now()
+    createClient({ baseUrl: `https://example.com${'/'.repeat(100_000)}x` })
+    expect(performance.now() - start).toBeLessThan(50)
   })
 })

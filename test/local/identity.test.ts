@@ -77,6 +77,82 @@ describe('the identity provider', () => {
     expect(claims).not.toHaveProperty('workspace_id')
   })
 
+  describe('gives a service a token for its credentials', () => {
+    const asked = { grant_type: 'client_credentials' }
+    const own = { client_id: 'assistant', client_secret: 'assistant-secret' }
+    const basic = (id: string, secret: string) => ({
+      authorization: `Basic ${btoa(`${id}:${secret}`)}`,
+    })
+    const ask = async (form: Record<string, string>, headers: Record<string, string> = {}) => {
+      const response = await (await open()).grantClient(
+        new Request(`${issuer}/token`, {
+          method: 'POST',
+          headers,
+          body: new URLSearchParams({ ...asked, ...form }),
+        }),
+      )
+      // biome-ignore lint/suspicious/noExplicitAny: what it has is checked.
+      return { status: response?.status, body: (await response?.json()) as any, response }
+    }
+
+    it.each([
+      ['in the form', own, {}],
+      ['in the header', {}, basic('assistant', 'assistant-secret')],
+    ])('%s', async (_, form, headers) => {
+      const { status, body, response } = await ask(form, headers)
+      expect(status).toBe(200)
+      expect(response!.headers.get('cache-control')).toBe('no-store')
+      expect(body).toMatchObject({
+        token_type: 'Bearer',
+        expires_in: 3600,
+        scope: 'tokens:consume tokens:read',
+      })
+      expect(decodeJwt(body.access_token)).toMatchObject({
+        sub: 'assistant',
+        client_id: 'assistant',
+        scope: 'tokens:consume tokens:read',
+        exp: now.getTime() / 1000 + 3600,
+      })
+    })
+
+    it('with no more scopes than it asks for', async () => {
+      const { body } = await ask({ ...own, scope: 'tokens:read' })
+      expect(decodeJwt(body.access_token).scope).toBe('tokens:read')
+    })
+
+    it.each<[string, Record<string, string>, Record<string, string>, number, string]>([
+      ['a wrong secret', { ...own, client_secret: 'x' }, {}, 401, 'invalid_client'],
+      ['a wrong secret in the header', {}, basic('assistant', 'x'), 401, 'invalid_client'],
+      ['no secret', { client_id: 'assistant' }, {}, 401, 'invalid_client'],
+      ['a header that is none', {}, { authorization: 'Basic %' }, 401, 'invalid_client'],
+      [
+        'a person',
+        { client_id: 'acme-admin', client_secret: 'acme-admin-secret' },
+        {},
+        401,
+        'invalid_client',
+      ],
+      ['a scope that is not its own', { ...own, scope: 'tokens:grant' }, {}, 400, 'invalid_scope'],
+      ['another audience', { ...own, audience: 'other' }, {}, 400, 'invalid_target'],
+    ])('but not for %s', async (_, form, headers, status, error) => {
+      expect(await ask(form, headers)).toMatchObject({ status, body: { error } })
+    })
+
+    it('and leaves what is no such request to others', async () => {
+      expect((await ask({ grant_type: 'authorization_code' })).status).toBeUndefined()
+      const identity = await open()
+      for (const request of [
+        new Request(`${issuer}/token`),
+        new Request(`${issuer}/other`, { method: 'POST', body: new URLSearchParams(asked) }),
+      ]) {
+        expect(await identity.grantClient(request)).toBeUndefined()
+      }
+      const left = new Request(`${issuer}/token`, { method: 'POST', body: 'code=c' })
+      await identity.grantClient(left)
+      expect(await left.text()).toBe('code=c')
+    })
+  })
+
   it('keeps its key over a restart, where only its owner can read it', async () => {
     const token = (await (await open()).token('rep'))!
     const { keys } = await open()

@@ -10,13 +10,15 @@ export interface ModelBehaviour {
   /** After this many words the connection breaks, or nothing more comes. */
   breaksAfter?: number
   stallsAfter?: number
+  /** Why it stops: `stop` unless told. */
+  finish?: 'stop' | 'length'
 }
 
 export interface ModelServer {
   url: string
   behave(behaviour: ModelBehaviour): void
   /** The bodies of the requests so far. */
-  asked: { stream?: boolean; stream_options?: { include_usage?: boolean } }[]
+  asked: { stream?: boolean; stream_options?: { include_usage?: boolean }; max_tokens?: number }[]
   /** Whether the client has left a stream before its end. */
   left: boolean
   stop(): void
@@ -78,14 +80,14 @@ async function stream(
   response.end('data: [DONE]\n\n')
 }
 
-function answer(response: ServerResponse, { words, usage }: ModelBehaviour): void {
+function answer(response: ServerResponse, { words, usage, finish = 'stop' }: ModelBehaviour): void {
   const message = { role: 'assistant', content: words.join('') }
   response.writeHead(200, { 'content-type': 'application/json' })
   response.end(
     JSON.stringify({
       ...about,
       object: 'chat.completion',
-      choices: [{ index: 0, message, finish_reason: 'stop' }],
+      choices: [{ index: 0, message, finish_reason: finish }],
       ...(usage && { usage: totalled(usage) }),
     }),
   )
