@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type * as z from 'zod/mini'
 import { createClient as createBrowserClient } from '../../client/src/index.ts'
 import {
@@ -147,6 +147,42 @@ describe('withTokens', () => {
     })
     expect(during).toBe(600)
     expect(done).toEqual({ outcome: 'done', used: 450, held: 0, remaining: 550 })
+  })
+
+  it('of two workers with one key lets one do the work, and each later try pays for itself', async () => {
+    const workspace = await workspaceOf(5_000)
+    const request = { workspace, estimate: 600, key: 'step-7' }
+    const begun = Promise.withResolvers<void>()
+    const done = Promise.withResolvers<void>()
+    const first = withTokens(connect(), request, async ({ used }) => {
+      begun.resolve()
+      await done.promise
+      used(100)
+    })
+    await begun.promise
+    const second = vi.fn(async () => {})
+    const error = await withTokens(connect(), request, second).catch((error) => error)
+    expect(isRefused(error, 'hold_taken')).toBe(true)
+    expect(second).not.toHaveBeenCalled()
+    done.resolve()
+    await first
+    await withTokens(connect(), request, async ({ used }) => used(20))
+    await withTokens(connect(), request, async ({ used }) => used(3))
+    expect(await meterOf(workspace)).toMatchObject({ used: 123, held: 0 })
+  })
+
+  it('works with what there is, down to what it needs, and is refused before it begins with less', async () => {
+    const workspace = await workspaceOf(500)
+    const request = { workspace, estimate: 2_000, atLeast: 400 }
+    const held = await withTokens(connect(), request, async ({ hold, used }) => {
+      used(200)
+      return hold.tokens
+    })
+    expect(held).toBe(500)
+    const work = vi.fn(async () => {})
+    const error = await withTokens(connect(), request, work).catch((error) => error)
+    expect(isRefused(error, 'insufficient_tokens')).toBe(true)
+    expect(work).not.toHaveBeenCalled()
   })
 
   it('pays for more than was held', async () => {
