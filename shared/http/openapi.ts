@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
-import { idempotencyKey, namedBodies, pathParameters } from './input.ts'
+import { type Example, examples } from './examples.ts'
+import { type activityQuery, idempotencyKey, namedBodies, pathParameters } from './input.ts'
 import {
   answers,
   gatewayMessage,
@@ -87,23 +88,42 @@ function operationOf(route: Route): JsonSchema {
   const { body, keyed } = route
   const operation = answers[route.function as RoutedFunction]
   const { tag, summary, description, status = 200, answer } = operation
+  const shown = examplesOf(route)
   return {
     operationId: operationIdOf(route),
     tags: [tag],
     summary,
     description,
     security: securityOf(route),
-    parameters: parametersOf(route),
-    requestBody: body && { required: true, content: json(schemaOf(body)) },
+    parameters: parametersOf(route, shown[0]),
+    requestBody: body && {
+      required: true,
+      content: json(
+        schemaOf(body),
+        // What is refused for its shape would not fit the schema that it stands beside.
+        shown.filter((each) => each.body && each.status !== 400).map(requestIn),
+      ),
+    },
     responses: {
       [status]: {
         description: summary,
         headers: keyed && { 'Idempotent-Replayed': replayedHeader },
-        content: json(schemaOf(answer)),
+        content: json(
+          schemaOf(answer),
+          shown.filter((each) => each.status === status).map(answerIn),
+        ),
       },
-      ...problemResponses(route, operation.problems),
+      ...problemResponses(route, operation.problems, shown),
     },
   }
+}
+
+/** Those of its function in which somebody calls whom the route is for, or is told what anyone would be told. */
+function examplesOf(route: Route): Example[] {
+  const { who } = route
+  const isFor = ({ by }: Example) =>
+    who === 'anyone' || (by === 'service' ? who.scope : who.roles) !== undefined
+  return examples.filter((each) => each.of === route.function && isFor(each))
 }
 
 /** A function may answer a second route, for services whose issuer is another than people's. */
@@ -118,12 +138,26 @@ function securityOf({ who }: Route): JsonSchema[] {
   return [...roles, ...(scope ? [scope] : [])].map((each) => ({ accessToken: [each] }))
 }
 
-function parametersOf({ path, keyed, query }: Route): JsonSchema[] | undefined {
+const parameterDescriptions = {
+  workspaceId: 'The workspace, by the id that the product gave it.',
+  purchaseId: 'The order, by the id that placing it returned.',
+  holdId: 'The hold, by the id that opening it returned.',
+  months: 'How many months of usage, the current one first.',
+  limit: 'The most entries of one page.',
+  cursor: 'Where the page begins: the `nextCursor` of the one before.',
+} satisfies Record<keyof typeof pathParameters | keyof typeof activityQuery.shape, string>
+
+function parametersOf(
+  { path, keyed, query }: Route,
+  shown: Example | undefined,
+): JsonSchema[] | undefined {
   const inPath = parametersIn(path).map((name) => ({
     name,
     in: 'path',
     required: true,
+    description: parameterDescriptions[name],
     schema: schemaOf(pathParameters[name]),
+    example: shown?.path?.[name],
   }))
   const key = {
     name: 'Idempotency-Key',
@@ -131,9 +165,16 @@ function parametersOf({ path, keyed, query }: Route): JsonSchema[] | undefined {
     required: true,
     description: 'A new one for each new action; the same one for each retry of it.',
     schema: schemaOf(idempotencyKey),
+    example: shown?.key,
   }
   const asked = query ? (schemaOf(query).properties as Record<string, JsonSchema>) : {}
-  const inQuery = Object.entries(asked).map(([name, schema]) => ({ name, in: 'query', schema }))
+  const inQuery = Object.entries(asked).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    description: parameterDescriptions[name as keyof typeof parameterDescriptions],
+    schema,
+    example: shown?.query?.[name],
+  }))
   const all = [...inPath, ...(keyed ? [key] : []), ...inQuery]
   return all.length > 0 ? all : undefined
 }
@@ -168,6 +209,7 @@ const gatewayStatuses: Record<string, string> = {
 function problemResponses(
   route: Route,
   itsOwn: readonly ProblemCode[] = [],
+  shown: readonly Example[] = [],
 ): Record<string, JsonSchema> {
   const byStatus = Map.groupBy(
     [...problemCodesOf(route), ...itsOwn, 'internal_error', 'unavailable'] as const,
@@ -185,9 +227,15 @@ function problemResponses(
         ...codes.map((code) => `\`${code}\`: ${problems[code][1]}.`),
         ...(fromGateway ? [`${fromGateway}, says the gateway.`] : []),
       ].join(' ')
+      const here = shown.filter((each) => each.status === status)
+      const isOurs = ({ answer }: Example) => 'code' in answer
+      const ours = here.filter(isOurs).map(answerIn)
+      const theirs = here.filter((each) => !isOurs(each)).map(answerIn)
       const content = {
-        ...(codes.length > 0 && { 'application/problem+json': { schema: problemSchema(codes) } }),
-        ...(fromGateway && json(schemaOf(gatewayMessage))),
+        ...(codes.length > 0 && {
+          'application/problem+json': mediaOf(problemSchema(codes), ours),
+        }),
+        ...(fromGateway && json(schemaOf(gatewayMessage), theirs)),
       }
       // The gateway does not say when, and the service always does.
       const saysWhen = codes.length > 0 && mayPass(status)
@@ -216,6 +264,16 @@ const replayedHeader = {
 
 const retryAfterHeader = { description: 'Seconds to wait.', schema: { type: 'integer' } }
 
-function json(schema: JsonSchema) {
-  return { 'application/json': { schema } }
+/** An example under its name: a request and its answer have the same one. */
+type Shown = [name: string, { summary: string; value: object | undefined }]
+
+const requestIn = ({ name, summary, body }: Example): Shown => [name, { summary, value: body }]
+const answerIn = ({ name, summary, answer }: Example): Shown => [name, { summary, value: answer }]
+
+function json(schema: JsonSchema, shown: readonly Shown[] = []) {
+  return { 'application/json': mediaOf(schema, shown) }
+}
+
+function mediaOf(schema: JsonSchema, shown: readonly Shown[]) {
+  return { schema, ...(shown.length > 0 && { examples: Object.fromEntries(shown) }) }
 }
