@@ -10,8 +10,10 @@ import {
   topUpOffer,
 } from '../domain/plan.ts'
 import type { PurchaseView } from '../domain/purchase.ts'
+import { topUpsMax } from '../domain/workspace.ts'
 import type { Scope } from './caller.ts'
-import { type ProblemCode, type ProblemExtras, problem } from './problem.ts'
+import { pathParameters } from './input.ts'
+import { type ProblemCode, type ProblemExtras, problem, problemCodes } from './problem.ts'
 import type { RoutedFunction } from './routes.ts'
 
 /**
@@ -20,7 +22,7 @@ import type { RoutedFunction } from './routes.ts'
  */
 export interface Example {
   of: RoutedFunction
-  /** Ties the request to its answer; a word of its own among the examples of a route. */
+  /** Ties the request to its answer; a word of its own among the examples of a route, for a problem its code. */
   name: string
   /** The case, in a few words. */
   summary: string
@@ -146,7 +148,6 @@ export const examples: readonly Example[] = [
   },
   {
     of: 'consume',
-    name: 'idempotency_key_reused',
     summary: 'The key of another request',
     by: 'service',
     path: acme,
@@ -156,7 +157,6 @@ export const examples: readonly Example[] = [
   },
   {
     of: 'consume',
-    name: 'invalid_request',
     summary: 'A field that is misspelt',
     by: 'service',
     path: acme,
@@ -198,7 +198,6 @@ export const examples: readonly Example[] = [
   },
   {
     of: 'meter',
-    name: 'workspace_not_found',
     summary: 'Not the workspace of this admin, whether or not there is one',
     by: 'admin',
     path: { workspaceId: 'globex' },
@@ -222,7 +221,6 @@ export const examples: readonly Example[] = [
   },
   {
     of: 'open-hold',
-    name: 'hold_taken',
     summary: 'A second try, while the first one works on it',
     by: 'service',
     path: acme,
@@ -265,7 +263,6 @@ export const examples: readonly Example[] = [
   },
   {
     of: 'settle-hold',
-    name: 'hold_closed',
     summary: 'Settled before, for another amount',
     by: 'service',
     path: reply,
@@ -291,7 +288,6 @@ export const examples: readonly Example[] = [
   },
   {
     of: 'open-hold',
-    name: 'insufficient_tokens',
     summary: 'Everything is held or used',
     by: 'service',
     path: acme,
@@ -314,7 +310,6 @@ export const examples: readonly Example[] = [
   },
   {
     of: 'release-hold',
-    name: 'hold_closed',
     summary: 'Settled before',
     by: 'service',
     path: reply,
@@ -323,7 +318,6 @@ export const examples: readonly Example[] = [
   },
   {
     of: 'extend-hold',
-    name: 'hold_closed',
     summary: 'Settled before',
     by: 'service',
     path: reply,
@@ -344,7 +338,6 @@ export const examples: readonly Example[] = [
   },
   {
     of: 'consume',
-    name: 'insufficient_tokens',
     summary: 'More than is left',
     by: 'service',
     path: acme,
@@ -365,7 +358,6 @@ export const examples: readonly Example[] = [
   },
   {
     of: 'start-purchase',
-    name: 'admin_required',
     summary: 'A member',
     by: 'member',
     path: acme,
@@ -375,7 +367,6 @@ export const examples: readonly Example[] = [
   },
   {
     of: 'start-purchase',
-    name: 'upgrade_required',
     summary: 'An admin of a workspace on Starter',
     by: 'admin',
     path: sprout,
@@ -478,6 +469,27 @@ export const examples: readonly Example[] = [
   },
 ]
 
+const [badWorkspaceId] = pathParameters.workspaceId.safeParse('..').error!.issues
+
+/** What a problem says besides what it always says; the story has the rest. */
+const extrasOf: Partial<Record<ProblemCode, ProblemExtras>> = {
+  invalid_request: {
+    errors: [{ pointer: 'path/workspaceId', detail: badWorkspaceId!.message }],
+  },
+  contact_account_representative: { meter: meter({ plan: 'enterprise', role: 'admin' }) },
+  purchases_blocked: { meter: meter({ used: quota, role: 'admin', blocked: true }) },
+  top_ups_limit: { meter: meter({ topUps: topUpsMax }) },
+  holds_limit: { meter: meter({ held: 1_000 * 500 }) },
+}
+
+/**
+ * Every problem as it is answered, for calls in which the story does not come to it. The service makes its own in
+ * the same way.
+ */
+export const problemExamples = Object.fromEntries(
+  problemCodes.map((code) => [code, refused(code, extrasOf[code]).answer]),
+)
+
 /** The meter of the story's workspaces: acme's, where nothing else is said. */
 function meter({
   workspaceId = acme.workspaceId,
@@ -486,6 +498,7 @@ function meter({
   held = 0,
   topUps = 0,
   role,
+  blocked,
 }: {
   workspaceId?: string
   plan?: PlanId
@@ -493,8 +506,9 @@ function meter({
   held?: number
   topUps?: number
   role?: Role
+  blocked?: true
 }): Meter {
-  const quota = quotaOf(plan, 0)
+  const quota = quotaOf(plan, 50_000_000)
   const workspace = {
     workspaceId,
     plan,
@@ -505,6 +519,7 @@ function meter({
     held,
     holds: held > 0 ? 1 : 0,
     days: {},
+    ...(blocked && { blockedBy: { [order.purchaseId]: storyBegins } }),
     createdAt: storyBegins,
     updatedAt: storyBegins,
     version: 1,
@@ -512,9 +527,12 @@ function meter({
   return meterOf(workspace, new Date(storyBegins), role)
 }
 
-function refused(code: ProblemCode, extras?: ProblemExtras): Pick<Example, 'status' | 'answer'> {
+function refused(
+  code: ProblemCode,
+  extras?: ProblemExtras,
+): Pick<Example, 'name' | 'status' | 'answer'> {
   const { statusCode, body } = problem(code, 'JKJaXmPLvHcESHA=', extras)
-  return { status: statusCode, answer: JSON.parse(body) }
+  return { name: code, status: statusCode, answer: JSON.parse(body) }
 }
 
 function secondsLater(seconds: number): string {

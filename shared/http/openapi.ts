@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { type Example, examples } from './examples.ts'
+import type { Example } from './examples.ts'
 import { type activityQuery, idempotencyKey, namedBodies, pathParameters } from './input.ts'
 import {
   answers,
@@ -12,9 +12,18 @@ import {
 } from './output.ts'
 import { mayPass, type ProblemCode, problems } from './problem.ts'
 import { parametersIn, type Route, type RoutedFunction, type Routing, routesOf } from './routes.ts'
+import {
+  answersOf,
+  bodiesOf,
+  componentExamples,
+  examplesOf,
+  refsTo,
+  type Shown,
+} from './shown-examples.ts'
 
 /** The API as an OpenAPI 3.1 document, made from the routes, the input schemas and the table of problems. */
 export function openApiDocument(routing: Routing = { servicesApart: false }) {
+  const paths = pathsOf(routesOf(routing))
   return {
     openapi: '3.1.0',
     info: {
@@ -34,7 +43,7 @@ export function openApiDocument(routing: Routing = { servicesApart: false }) {
       { name: 'manage', description: 'Workspaces and what they are given.' },
       { name: 'machinery', description: 'For tools and for Stripe.' },
     ],
-    paths: pathsOf(routesOf(routing)),
+    paths,
     components: {
       securitySchemes: {
         accessToken: {
@@ -46,6 +55,7 @@ export function openApiDocument(routing: Routing = { servicesApart: false }) {
         },
       },
       schemas: componentSchemas(),
+      examples: componentExamples(paths),
     },
   }
 }
@@ -98,32 +108,17 @@ function operationOf(route: Route): JsonSchema {
     parameters: parametersOf(route, shown[0]),
     requestBody: body && {
       required: true,
-      content: json(
-        schemaOf(body),
-        // What is refused for its shape would not fit the schema that it stands beside.
-        shown.filter((each) => each.body && each.status !== 400).map(requestIn),
-      ),
+      content: json(schemaOf(body), bodiesOf(shown)),
     },
     responses: {
       [status]: {
         description: summary,
         headers: keyed && { 'Idempotent-Replayed': replayedHeader },
-        content: json(
-          schemaOf(answer),
-          shown.filter((each) => each.status === status).map(answerIn),
-        ),
+        content: json(schemaOf(answer), answersOf(shown, { status })),
       },
       ...problemResponses(route, operation.problems, shown),
     },
   }
-}
-
-/** Those of its function in which somebody calls whom the route is for, or is told what anyone would be told. */
-function examplesOf(route: Route): Example[] {
-  const { who } = route
-  const isFor = ({ by }: Example) =>
-    who === 'anyone' || (by === 'service' ? who.scope : who.roles) !== undefined
-  return examples.filter((each) => each.of === route.function && isFor(each))
 }
 
 /** A function may answer a second route, for services whose issuer is another than people's. */
@@ -227,15 +222,14 @@ function problemResponses(
         ...codes.map((code) => `\`${code}\`: ${problems[code][1]}.`),
         ...(fromGateway ? [`${fromGateway}, says the gateway.`] : []),
       ].join(' ')
-      const here = shown.filter((each) => each.status === status)
-      const isOurs = ({ answer }: Example) => 'code' in answer
-      const ours = here.filter(isOurs).map(answerIn)
-      const theirs = here.filter((each) => !isOurs(each)).map(answerIn)
       const content = {
         ...(codes.length > 0 && {
-          'application/problem+json': mediaOf(problemSchema(codes), ours),
+          'application/problem+json': {
+            schema: problemSchema(codes),
+            examples: { ...refsTo(codes), ...answersOf(shown, { status, problems: true }) },
+          },
         }),
-        ...(fromGateway && json(schemaOf(gatewayMessage), theirs)),
+        ...(fromGateway && json(schemaOf(gatewayMessage), answersOf(shown, { status }))),
       }
       // The gateway does not say when, and the service always does.
       const saysWhen = codes.length > 0 && mayPass(status)
@@ -264,16 +258,6 @@ const replayedHeader = {
 
 const retryAfterHeader = { description: 'Seconds to wait.', schema: { type: 'integer' } }
 
-/** An example under its name: a request and its answer have the same one. */
-type Shown = [name: string, { summary: string; value: object | undefined }]
-
-const requestIn = ({ name, summary, body }: Example): Shown => [name, { summary, value: body }]
-const answerIn = ({ name, summary, answer }: Example): Shown => [name, { summary, value: answer }]
-
-function json(schema: JsonSchema, shown: readonly Shown[] = []) {
-  return { 'application/json': mediaOf(schema, shown) }
-}
-
-function mediaOf(schema: JsonSchema, shown: readonly Shown[]) {
-  return { schema, ...(shown.length > 0 && { examples: Object.fromEntries(shown) }) }
+function json(schema: JsonSchema, examples?: Shown) {
+  return { 'application/json': { schema, ...(examples && { examples }) } }
 }
