@@ -90,6 +90,7 @@ const overview = `Token Top-up, on this machine
 
 /                                    the assistant demo, and /usage the usage page
 /v1/…                                the API
+/local/api                           the same, to read and to try
 POST /local/token {"persona":"acme-admin"}   an access token
 GET  /local/clock                    the time all functions go by
 POST /local/clock {"now":"2026-08-01T00:00:00Z"}   moves it; {} goes back to real time

@@ -114,7 +114,7 @@ function welcome({ url, clock, stripe }: Stack): void {
     console.log(`  curl -s -X POST ${url}/local/clock`)
   }
   console.log(`
-Open ${url} in a browser to see the whole story, or try in another terminal:
+Open ${url} in a browser to see the whole story, ${url}/local/api to read the API and try it, or try in another terminal:
 
   token() { curl -s ${url}/local/token -d "{\\"persona\\":\\"$1\\"}" | cut -d'"' -f4; }
 

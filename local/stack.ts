@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { openApiPage } from './api-page.ts'
 import { type Credentials, localCredentials, region } from './aws.ts'
 import { type Clock, openClock } from './clock.ts'
 import { openControl } from './control.ts'
@@ -208,10 +209,12 @@ async function start(
     clientId: pageClient,
     workspaceClaim: 'workspace_id',
   })
+  const apiPage = openApiPage(identity.personas)
   handle = async (request, sourceIp) => {
     if (new URL(request.url).pathname.startsWith('/v1/')) return gateway(request, sourceIp)
     return (
       (await site(request)) ??
+      (await apiPage(request)) ??
       (await control(request)) ??
       (await identity.grantClient(request)) ??
       (await servicesIdentity.grantClient(request)) ??

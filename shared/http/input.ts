@@ -17,8 +17,12 @@ const wholeNumber = (min: number, max: number) => {
 
 const label = (lengthMax: number) => {
   const error = `must be text of 1 to ${lengthMax} characters without control characters`
-  return z.string(error).check(z.maxLength(lengthMax, error), z.regex(/^[^\p{Cc}]+$/u, error))
+  return z.string(error).check(z.maxLength(lengthMax, error), z.regex(noControls, error))
 }
+
+/** Written out, since the description carries it and not every reader of that knows `\p{Cc}`. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about.
+const noControls = /^[^\u0000-\u001f\u007f-\u009f]+$/u
 
 const oneOf = <const Value extends string>(values: readonly Value[]) =>
   z.enum(values, `must be one of ${values.join(', ')}`)

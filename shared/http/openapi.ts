@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
-import { idempotencyKey, namedBodies, pathParameters } from './input.ts'
+import type { Example } from './examples.ts'
+import { type activityQuery, idempotencyKey, namedBodies, pathParameters } from './input.ts'
 import {
   answers,
   gatewayMessage,
@@ -11,9 +12,18 @@ import {
 } from './output.ts'
 import { mayPass, type ProblemCode, problems } from './problem.ts'
 import { parametersIn, type Route, type RoutedFunction, type Routing, routesOf } from './routes.ts'
+import {
+  answersOf,
+  bodiesOf,
+  componentExamples,
+  examplesOf,
+  refsTo,
+  type Shown,
+} from './shown-examples.ts'
 
 /** The API as an OpenAPI 3.1 document, made from the routes, the input schemas and the table of problems. */
 export function openApiDocument(routing: Routing = { servicesApart: false }) {
+  const paths = pathsOf(routesOf(routing))
   return {
     openapi: '3.1.0',
     info: {
@@ -33,7 +43,7 @@ export function openApiDocument(routing: Routing = { servicesApart: false }) {
       { name: 'manage', description: 'Workspaces and what they are given.' },
       { name: 'machinery', description: 'For tools and for Stripe.' },
     ],
-    paths: pathsOf(routesOf(routing)),
+    paths,
     components: {
       securitySchemes: {
         accessToken: {
@@ -45,6 +55,7 @@ export function openApiDocument(routing: Routing = { servicesApart: false }) {
         },
       },
       schemas: componentSchemas(),
+      examples: componentExamples(paths),
     },
   }
 }
@@ -87,21 +98,25 @@ function operationOf(route: Route): JsonSchema {
   const { body, keyed } = route
   const operation = answers[route.function as RoutedFunction]
   const { tag, summary, description, status = 200, answer } = operation
+  const shown = examplesOf(route)
   return {
     operationId: operationIdOf(route),
     tags: [tag],
     summary,
     description,
     security: securityOf(route),
-    parameters: parametersOf(route),
-    requestBody: body && { required: true, content: json(schemaOf(body)) },
+    parameters: parametersOf(route, shown[0]),
+    requestBody: body && {
+      required: true,
+      content: json(schemaOf(body), bodiesOf(shown)),
+    },
     responses: {
       [status]: {
         description: summary,
         headers: keyed && { 'Idempotent-Replayed': replayedHeader },
-        content: json(schemaOf(answer)),
+        content: json(schemaOf(answer), answersOf(shown, { status })),
       },
-      ...problemResponses(route, operation.problems),
+      ...problemResponses(route, operation.problems, shown),
     },
   }
 }
@@ -118,12 +133,26 @@ function securityOf({ who }: Route): JsonSchema[] {
   return [...roles, ...(scope ? [scope] : [])].map((each) => ({ accessToken: [each] }))
 }
 
-function parametersOf({ path, keyed, query }: Route): JsonSchema[] | undefined {
+const parameterDescriptions = {
+  workspaceId: 'The workspace, by the id that the product gave it.',
+  purchaseId: 'The order, by the id that placing it returned.',
+  holdId: 'The hold, by the id that opening it returned.',
+  months: 'How many months of usage, the current one first.',
+  limit: 'The most entries of one page.',
+  cursor: 'Where the page begins: the `nextCursor` of the one before.',
+} satisfies Record<keyof typeof pathParameters | keyof typeof activityQuery.shape, string>
+
+function parametersOf(
+  { path, keyed, query }: Route,
+  shown: Example | undefined,
+): JsonSchema[] | undefined {
   const inPath = parametersIn(path).map((name) => ({
     name,
     in: 'path',
     required: true,
+    description: parameterDescriptions[name],
     schema: schemaOf(pathParameters[name]),
+    example: shown?.path?.[name],
   }))
   const key = {
     name: 'Idempotency-Key',
@@ -131,9 +160,16 @@ function parametersOf({ path, keyed, query }: Route): JsonSchema[] | undefined {
     required: true,
     description: 'A new one for each new action; the same one for each retry of it.',
     schema: schemaOf(idempotencyKey),
+    example: shown?.key,
   }
   const asked = query ? (schemaOf(query).properties as Record<string, JsonSchema>) : {}
-  const inQuery = Object.entries(asked).map(([name, schema]) => ({ name, in: 'query', schema }))
+  const inQuery = Object.entries(asked).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    description: parameterDescriptions[name as keyof typeof parameterDescriptions],
+    schema,
+    example: shown?.query?.[name],
+  }))
   const all = [...inPath, ...(keyed ? [key] : []), ...inQuery]
   return all.length > 0 ? all : undefined
 }
@@ -168,6 +204,7 @@ const gatewayStatuses: Record<string, string> = {
 function problemResponses(
   route: Route,
   itsOwn: readonly ProblemCode[] = [],
+  shown: readonly Example[] = [],
 ): Record<string, JsonSchema> {
   const byStatus = Map.groupBy(
     [...problemCodesOf(route), ...itsOwn, 'internal_error', 'unavailable'] as const,
@@ -186,8 +223,13 @@ function problemResponses(
         ...(fromGateway ? [`${fromGateway}, says the gateway.`] : []),
       ].join(' ')
       const content = {
-        ...(codes.length > 0 && { 'application/problem+json': { schema: problemSchema(codes) } }),
-        ...(fromGateway && json(schemaOf(gatewayMessage))),
+        ...(codes.length > 0 && {
+          'application/problem+json': {
+            schema: problemSchema(codes),
+            examples: { ...refsTo(codes), ...answersOf(shown, { status, problems: true }) },
+          },
+        }),
+        ...(fromGateway && json(schemaOf(gatewayMessage), answersOf(shown, { status }))),
       }
       // The gateway does not say when, and the service always does.
       const saysWhen = codes.length > 0 && mayPass(status)
@@ -216,6 +258,6 @@ const replayedHeader = {
 
 const retryAfterHeader = { description: 'Seconds to wait.', schema: { type: 'integer' } }
 
-function json(schema: JsonSchema) {
-  return { 'application/json': { schema } }
+function json(schema: JsonSchema, examples?: Shown) {
+  return { 'application/json': { schema, ...(examples && { examples }) } }
 }

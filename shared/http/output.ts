@@ -288,7 +288,7 @@ export const namedProblems = {
 interface Answering {
   tag: 'meter' | 'use' | 'buy' | 'manage' | 'machinery'
   summary: string
-  description?: string
+  description: string
   answer: z.ZodMiniType
   /** 200 where nothing is said. */
   status?: 201
@@ -301,16 +301,22 @@ export const answers: Record<RoutedFunction, Answering> = {
   openapi: {
     tag: 'machinery',
     summary: 'This document',
+    description:
+      'The routes of this deployment, with who may call them and all they answer. It needs no token.',
     answer: z.looseObject({ openapi: z.string() }),
   },
   plans: {
     tag: 'buy',
     summary: 'Plans, quotas and prices',
+    description:
+      'What each plan gives a month, how a workspace on it gets more (`topUps`), and what a top-up costs. It needs no token.',
     answer: plans,
   },
   meter: {
     tag: 'meter',
     summary: 'The meter of a workspace, and what this viewer may do about it',
+    description:
+      'Reading moves nothing. A month that has begun shows at once, and a paid top-up within seconds. `purchase` says whether this viewer may buy more, and if not, why; to services, which never buy, it says what a member would read.',
     answer: meter,
   },
   consume: {
@@ -341,6 +347,8 @@ export const answers: Record<RoutedFunction, Answering> = {
   'release-hold': {
     tag: 'use',
     summary: 'Get all that was held back',
+    description:
+      'For work that was not done: nothing is charged. A hold that nobody closes is returned by itself when its time is over.',
     answer: released,
     problems: ['hold_not_found', 'hold_closed'],
   },
@@ -354,6 +362,8 @@ export const answers: Record<RoutedFunction, Answering> = {
   'start-purchase': {
     tag: 'buy',
     summary: 'Order tokens, and get a page to pay for them',
+    description:
+      'Nothing is charged here: the buyer pays at `checkoutUrl`, and the tokens are there once Stripe says they are paid for. The same key finds the same order and page. `returnUrl`, where the buyer is sent afterwards, must be on one of the origins that the deployment allows.',
     answer: purchase,
     status: 201,
     problems: [
@@ -366,6 +376,8 @@ export const answers: Record<RoutedFunction, Answering> = {
   'get-purchase': {
     tag: 'buy',
     summary: 'Where an order stands',
+    description:
+      'While the buyer’s part is open Stripe is asked too, so whoever waits for the tokens may ask this until `status` is neither `open` nor `processing`. `credited` is what the order has given and not had taken back by a refund or dispute.',
     answer: purchase,
     problems: ['purchase_not_found'],
   },
@@ -380,11 +392,15 @@ export const answers: Record<RoutedFunction, Answering> = {
   activity: {
     tag: 'meter',
     summary: 'Usage per day, and for admins what moved tokens and money',
+    description:
+      '`months` has the current one first, with the days on which tokens were used. `entries` are for admins: purchases, payments and refunds, grants, changes of plan, and resets. Where there are more, `nextCursor` begins the next page.',
     answer: activity,
   },
   grant: {
     tag: 'manage',
     summary: 'Give a workspace tokens',
+    description:
+      'As an account representative does: they are top-ups, so they are used after the quota and never expire. `reason`, `reference` and who gave them are recorded, and the workspace’s admins see them.',
     answer: granted,
     status: 201,
     problems: ['top_ups_limit'],
@@ -399,6 +415,8 @@ export const answers: Record<RoutedFunction, Answering> = {
   'stripe-webhook': {
     tag: 'machinery',
     summary: 'For Stripe, which signs what it sends',
+    description:
+      'The `Stripe-Signature` header must be made with a current secret of the endpoint. An event is only a reason to look: what counts is what Stripe says when it is asked. Whatever is signed is answered 200 once it has been dealt with, ours or not.',
     answer: z.object({ outcome: z.string() }),
     problems: ['invalid_signature'],
   },
