@@ -1,5 +1,10 @@
-import { entryId, type LedgerEntry, type PlanEntry, type ResetEntry } from './entry.ts'
-import type { OpenHold } from './hold.ts'
+import {
+  entryId,
+  type LedgerEntry,
+  type OpenHold,
+  type PlanEntry,
+  type ResetEntry,
+} from './entry.ts'
 import { dayOf, type Period, periodOf } from './period.ts'
 import { isPaid, type Purchase } from './purchase.ts'
 import { topUpsLeftOf, usedOf, type Workspace } from './workspace.ts'

@@ -5,7 +5,7 @@ import { signal } from '../signals.ts'
 import { deploymentId } from '../store/deployment.ts'
 import type { Store } from '../store/dynamodb.ts'
 import { endTurn, moveCursor, type Turn, takeTurn } from '../store/events-cursor.ts'
-import { noteSeen, readPurchase } from '../store/ledger.ts'
+import { noteSeen, readPurchase } from '../store/purchases.ts'
 import {
   addRetry,
   pageOfDue,
