@@ -24,6 +24,7 @@ const count = () => z.int().check(z.minimum(0))
 const period = () =>
   told(z.string() as z.ZodMiniType as z.ZodMiniType<Period>, 'A UTC month, `2026-07`.')
 const plan = () => z.enum(planIds)
+const planName = () => told(z.string(), 'The name of the plan, to be shown to people.')
 
 const part = z.object({ limit: count(), used: count(), remaining: count() })
 
@@ -40,6 +41,7 @@ export const topUpOffer = z.object(offerFields) satisfies z.ZodMiniType<TopUpOff
 export const meter = z.object({
   workspaceId: z.string(),
   plan: plan(),
+  planName: planName(),
   period: period(),
   resetsAt: time(),
   used: count(),
@@ -185,6 +187,7 @@ export const activity = z.object({
             type: z.literal('plan'),
             ...recorded,
             plan: plan(),
+            planName: planName(),
             quota: count(),
             effect: planned.shape.effect,
             tokens: count(),
