@@ -1,15 +1,15 @@
 import * as z from 'zod/mini'
+import { namedAnswers } from './answer-schemas.ts'
 import { idempotencyKey, namedBodies, pathParameters } from './input.ts'
+import { answers } from './output.ts'
+import { mayPass, type ProblemCode, problems } from './problem.ts'
 import {
-  answers,
   gatewayMessage,
   insufficientTokens,
   invalidRequest,
-  namedAnswers,
   namedProblems,
   otherProblem,
-} from './output.ts'
-import { mayPass, type ProblemCode, problems } from './problem.ts'
+} from './problem-schemas.ts'
 import { parametersIn, type Route, type RoutedFunction, type Routing, routesOf } from './routes.ts'
 
 /** The API as an OpenAPI 3.1 document, made from the routes, the input schemas and the table of problems. */
