@@ -1,7 +1,6 @@
 import { ScanCommand } from '@aws-sdk/lib-dynamodb'
 import type { Books } from '../shared/domain/books.ts'
-import { entryId, type LedgerEntry } from '../shared/domain/entry.ts'
-import type { OpenHold } from '../shared/domain/hold.ts'
+import { entryId, type LedgerEntry, type OpenHold } from '../shared/domain/entry.ts'
 import type { Purchase } from '../shared/domain/purchase.ts'
 import type { Workspace } from '../shared/domain/workspace.ts'
 import { answered, queried, type Store } from '../shared/store/dynamodb.ts'

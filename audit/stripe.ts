@@ -1,22 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { grouped } from '../shared/domain/grouped.ts'
+import { isAbandoned, isPaid, type Purchase } from '../shared/domain/purchase.ts'
+import { Unavailable } from '../shared/domain/refusal.ts'
 import {
   blockOf,
-  isAbandoned,
-  isPaid,
   mismatchOf,
   type PaymentFacts,
-  type Purchase,
   type Standing,
   standingOf,
   stands,
-} from '../shared/domain/purchase.ts'
-import { Unavailable } from '../shared/domain/refusal.ts'
+} from '../shared/domain/standing.ts'
 import { sideBySide } from '../shared/operations/side-by-side.ts'
 import { readFacts } from '../shared/payments/checkout.ts'
 import { failureOf, type StripeAccount } from '../shared/payments/stripe.ts'
 import type { Store } from '../shared/store/dynamodb.ts'
-import { readPurchase } from '../shared/store/ledger.ts'
+import { readPurchase } from '../shared/store/purchases.ts'
 import { readWorkspace } from '../shared/store/workspaces.ts'
 import { purchasesOf, workspaceIds } from './read.ts'
 

@@ -1,7 +1,7 @@
 import { tablesConfig } from '../shared/config.ts'
+import { answer } from '../shared/http/answer.ts'
 import { endpoint } from '../shared/http/endpoint.ts'
 import { encodeCursor } from '../shared/http/input.ts'
-import { answer } from '../shared/http/problem.ts'
 import { listActivity } from '../shared/operations/list-activity.ts'
 import { openStore } from '../shared/store/dynamodb.ts'
 

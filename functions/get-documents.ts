@@ -1,6 +1,6 @@
 import { stripeConfig, tablesConfig } from '../shared/config.ts'
+import { answer } from '../shared/http/answer.ts'
 import { endpoint } from '../shared/http/endpoint.ts'
-import { answer } from '../shared/http/problem.ts'
 import { getDocuments } from '../shared/operations/get-documents.ts'
 import { openStripe } from '../shared/payments/stripe.ts'
 import { openStore } from '../shared/store/dynamodb.ts'

@@ -1,7 +1,7 @@
 import { stripeConfig, tablesConfig } from '../shared/config.ts'
 import { purchaseView } from '../shared/domain/purchase.ts'
+import { answer } from '../shared/http/answer.ts'
 import { endpoint } from '../shared/http/endpoint.ts'
-import { answer } from '../shared/http/problem.ts'
 import { getPurchase } from '../shared/operations/get-purchase.ts'
 import { openStripe } from '../shared/payments/stripe.ts'
 import { openStore } from '../shared/store/dynamodb.ts'

@@ -1,9 +1,9 @@
 import { tablesConfig } from '../shared/config.ts'
 import { meterOf } from '../shared/domain/meter.ts'
+import { answer } from '../shared/http/answer.ts'
 import { endpoint } from '../shared/http/endpoint.ts'
-import { answer } from '../shared/http/problem.ts'
+import { getWorkspace } from '../shared/operations/get-workspace.ts'
 import { openStore } from '../shared/store/dynamodb.ts'
-import { readForDisplay } from '../shared/store/holds.ts'
 
 const store = openStore(tablesConfig())
 
@@ -12,7 +12,7 @@ const store = openStore(tablesConfig())
  * Where services have an issuer of their own, they find it under `/v1/services/workspaces/…`.
  */
 export const handler = endpoint('meter', async ({ workspaceId, caller, now }) => {
-  const workspace = await readForDisplay(store, workspaceId, now)
-  if (!workspace) return { refused: 'workspace_not_found' }
-  return answer(200, meterOf(workspace, now, caller.role))
+  const outcome = await getWorkspace(store, workspaceId, now)
+  if ('refused' in outcome) return outcome
+  return answer(200, meterOf(outcome, now, caller.role))
 })

@@ -1,7 +1,7 @@
 import { servicesApart } from '../shared/config.ts'
+import { answer } from '../shared/http/answer.ts'
 import { publicEndpoint } from '../shared/http/endpoint.ts'
 import { openApiDocument } from '../shared/http/openapi.ts'
-import { answer } from '../shared/http/problem.ts'
 
 const document = openApiDocument({ servicesApart: servicesApart() })
 

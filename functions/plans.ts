@@ -1,7 +1,7 @@
 import { catalog } from '../shared/catalog.ts'
 import { topUpOffer } from '../shared/domain/plan.ts'
+import { answer } from '../shared/http/answer.ts'
 import { publicEndpoint } from '../shared/http/endpoint.ts'
-import { answer } from '../shared/http/problem.ts'
 
 /** `GET /v1/plans`: what is sold, to anyone. */
 export const handler = publicEndpoint(async () => {

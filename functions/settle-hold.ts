@@ -1,7 +1,7 @@
 import { tablesConfig } from '../shared/config.ts'
 import { meterOf } from '../shared/domain/meter.ts'
+import { answer } from '../shared/http/answer.ts'
 import { endpoint } from '../shared/http/endpoint.ts'
-import { answer } from '../shared/http/problem.ts'
 import { closeHold } from '../shared/operations/close-hold.ts'
 import { openStore } from '../shared/store/dynamodb.ts'
 

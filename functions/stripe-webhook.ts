@@ -1,6 +1,7 @@
 import { stripeConfig, tablesConfig } from '../shared/config.ts'
+import { answer } from '../shared/http/answer.ts'
 import { publicEndpoint, rawBodyOf } from '../shared/http/endpoint.ts'
-import { answer, problem } from '../shared/http/problem.ts'
+import { problem } from '../shared/http/problem.ts'
 import { followEvent } from '../shared/operations/follow-event.ts'
 import { verifyEvent } from '../shared/payments/events.ts'
 import { openStripe, withWebhookSecrets } from '../shared/payments/stripe.ts'

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, normalize } from 'node:path'
+import { basename, dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { catalog } from '../shared/catalog.ts'
@@ -135,6 +135,81 @@ describe('a floor knows only what is below it', () => {
   })
 })
 
+/** Everything that is written in TypeScript, but what a configuration alone reads. */
+const everywhere = [
+  'shared',
+  'functions',
+  'infra',
+  'local',
+  'audit',
+  'connect',
+  'web',
+  'client',
+  'bench',
+  'test',
+]
+
+describe('imports', () => {
+  it('lead back to no file that they came from, not even those of types', () => {
+    expect(circlesIn(typescriptIn(...everywhere))).toEqual([])
+  })
+})
+
+/** Groups of files of which each leads to each other. */
+function circlesIn(files: string[]): string[][] {
+  const imported = new Map(files.map((file) => [file, importsOf(file).map(({ of }) => of)]))
+  const reachedFrom = new Map(
+    files.map((file) => [file, reach(imported.get(file)!, (each) => imported.get(each) ?? [])]),
+  )
+  const leads = (one: string, other: string) => reachedFrom.get(one)!.has(other)
+  return files
+    .filter((file) => leads(file, file))
+    .map((file) => files.filter((other) => leads(file, other) && leads(other, file)))
+    .filter((circle, at, circles) => circles.findIndex(([first]) => first === circle[0]) === at)
+}
+
+/** What is reached from the first ones on, themselves included. */
+function reach(first: string[], next: (file: string) => string[]): Set<string> {
+  const reached = new Set<string>()
+  const waiting = [...first]
+  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+    if (reached.has(file)) continue
+    reached.add(file)
+    waiting.push(...next(file))
+  }
+  return reached
+}
+
+describe('one name is one thing', () => {
+  const declared = /^(?:export )?(?:async )?(?:interface|type|class|const|function\*?) (\w+)/gm
+  const namesIn = (...folders: string[]) =>
+    typescriptIn(...folders).flatMap((file) =>
+      [...withoutComments(read(file)).matchAll(declared)].map(([statement, name]) => ({
+        file,
+        name: name!,
+        isExported: statement.startsWith('export'),
+      })),
+    )
+  const exported = (folder: string) => namesIn(folder).filter(({ isExported }) => isExported)
+
+  it('movements are named by nouns, as their files are, and operations by verbs: none shares a name', () => {
+    const inDomain = new Set(exported('shared/domain').map(({ name }) => name))
+    const shared = exported('shared/operations').filter(({ name }) => inDomain.has(name))
+    expect(shared).toEqual([])
+    for (const file of typescriptIn('shared/domain/movements')) {
+      const name = basename(file, '.ts').replace(/-(\w)/g, (_, letter) => letter.toUpperCase())
+      expect(exported('shared/domain/movements'), file).toContainEqual(
+        expect.objectContaining({ file, name }),
+      )
+    }
+  })
+
+  it('nothing of the service is called like something of the platform’s', () => {
+    const platform = new Set(Object.getOwnPropertyNames(globalThis))
+    expect(namesIn('shared', 'functions').filter(({ name }) => platform.has(name))).toEqual([])
+  })
+})
+
 describe('every file is used', () => {
   const scripts: Record<string, string> = JSON.parse(read('package.json')).scripts
   const commands = [...Object.values(scripts), JSON.parse(read('cdk.json')).app].join('\n')
@@ -145,6 +220,12 @@ describe('every file is used', () => {
     ...['vitest.config.ts', 'test/mutation/stryker.config.ts'].flatMap((config) =>
       [...read(config).matchAll(/'(test\/[^'*]+\.ts)'/g)].map(([, file]) => file!),
     ),
+    // What a host loads, what the client exports, and how it is shown to be used.
+    ...[...read('web/build.ts').matchAll(/'(web\/[^'*]+\.ts)'/g)].map(([, file]) => file!),
+    ...Object.values<{ default: string }>(JSON.parse(read('client/package.json')).exports).map(
+      (of) => of.default.replace(/^\.\/dist\/(.+)\.js$/, 'client/src/$1.ts'),
+    ),
+    ...typescriptIn('client/examples'),
     ...typescriptIn('functions'),
     ...typescriptIn('test').filter((file) => file.endsWith('.test.ts')),
   ]
@@ -157,37 +238,15 @@ describe('every file is used', () => {
   })
 
   it('so nothing is kept that nothing imports', () => {
-    const reached = new Set<string>()
-    const waiting = [...entries]
-    for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
-      if (reached.has(file) || !existsSync(join(root, file))) continue
-      reached.add(file)
-      waiting.push(...importsOf(file).map(({ of }) => of))
-    }
-    const kept = typescriptIn(
-      'shared',
-      'functions',
-      'infra',
-      'local',
-      'audit',
-      'connect',
-      'bench',
-      'test',
+    const reached = reach(entries, (file) =>
+      existsSync(join(root, file)) ? importsOf(file).map(({ of }) => of) : [],
     )
+    const kept = typescriptIn(...everywhere).filter((file) => !file.endsWith('.d.ts'))
     expect(kept.filter((file) => !reached.has(file))).toEqual([])
   })
 
   it('and every import leads to a file', () => {
-    const broken = typescriptIn(
-      'shared',
-      'functions',
-      'infra',
-      'local',
-      'audit',
-      'connect',
-      'bench',
-      'test',
-    ).flatMap((file) =>
+    const broken = typescriptIn(...everywhere).flatMap((file) =>
       importsOf(file)
         .filter(({ of }) => of.endsWith('.ts') && !existsSync(join(root, of)))
         .map(({ of }) => `${file} imports ${of}`),
@@ -214,19 +273,7 @@ describe('the catalog', () => {
 
 describe('a text of this project', () => {
   const texts = [
-    ...filesIn(
-      'shared',
-      'functions',
-      'infra',
-      'local',
-      'web',
-      'audit',
-      'connect',
-      'bench',
-      'test',
-      'docs',
-      '.ci',
-    ),
+    ...filesIn(...everywhere, 'docs', '.ci'),
     ...['README.md', 'package.json', 'cdk.json', 'tsconfig.json', 'biome.json', 'vitest.config.ts'],
   ].filter((file) => /\.(ts|md|json|css|html|sh|run)$|\/run$/.test(file))
 

@@ -3,6 +3,8 @@
 export type Meter = {
   workspaceId: string
   plan: 'starter' | 'pro' | 'teams' | 'enterprise'
+  /** The name of the plan, to be shown to people. */
+  planName: string
   /** A UTC month, `2026-07`. */
   period: string
   resetsAt: string
@@ -134,6 +136,8 @@ export type Activity = {
         /** A UTC month, `2026-07`. */
         period: string
         plan: 'starter' | 'pro' | 'teams' | 'enterprise'
+        /** The name of the plan, to be shown to people. */
+        planName: string
         quota: number
         effect: 'created' | 'applied' | 'waits_for_reset' | 'kept'
         tokens: number

@@ -1,5 +1,5 @@
 import type { PlanId } from '../catalog.ts'
-import type { OpenHold } from './hold.ts'
+import { type Labels, labelsOf } from './labels.ts'
 import type { Period } from './period.ts'
 import type { PurchaseStatus } from './purchase.ts'
 
@@ -26,18 +26,15 @@ export interface Recorded {
   period: Period
 }
 
-export interface UsageEntry extends Recorded {
+export interface UsageEntry extends Recorded, Labels {
   type: 'use'
   requested: number
   taken: number
   onShortfall: 'refuse' | 'drain'
-  member?: string
-  feature?: string
-  model?: string
 }
 
 /** A hold that was closed, or returned because it had expired. */
-export interface HoldEntry extends Recorded {
+export interface HoldEntry extends Recorded, Labels {
   type: 'hold'
   holdId: string
   outcome: 'settled' | 'released' | 'expired'
@@ -54,9 +51,6 @@ export interface HoldEntry extends Recorded {
   returned: number
   /** What came back with it, and is kept for a refund or dispute; absent when 0. */
   impounded?: number
-  member?: string
-  feature?: string
-  model?: string
 }
 
 export interface ExtensionEntry extends Recorded {
@@ -134,6 +128,23 @@ export interface ResetEntry extends Recorded {
   }
 }
 
+/**
+ * Tokens set aside for work whose cost is not known yet. It is stored beside the entries while it is open;
+ * closing it deletes it and leaves a hold entry. A hold belongs to its period: the reset ends it.
+ */
+export interface OpenHold extends Recorded, Labels {
+  type: 'open'
+  holdId: string
+  /** What is set aside: as much as was requested, or down to `atLeast` what there was. */
+  tokens: number
+  requested: number
+  atLeast?: number
+  ttlSeconds: number
+  heldUntil: string
+  /** A word of the try that opened it: no other try may work on it. */
+  holder?: string
+}
+
 /** What a movement puts under a new id: a ledger entry, or a hold that opens. */
 export type Recordable = LedgerEntry | OpenHold
 
@@ -162,16 +173,16 @@ export function isSameRequest(one: Recordable, other: Recordable): boolean {
 function requestOf(entry: Recordable): unknown[] {
   switch (entry.type) {
     case 'open': {
-      const { requested, atLeast, ttlSeconds, member, feature, model } = entry
-      return [requested, atLeast, ttlSeconds, member, feature, model]
+      const { requested, atLeast, ttlSeconds } = entry
+      return [requested, atLeast, ttlSeconds, labelsOf(entry)]
     }
     case 'hold':
       return [entry.outcome, entry.used]
     case 'extend':
       return [entry.holdId, entry.ttlSeconds]
     case 'use': {
-      const { requested, onShortfall, member, feature, model } = entry
-      return [requested, onShortfall, member, feature, model]
+      const { requested, onShortfall } = entry
+      return [requested, onShortfall, labelsOf(entry)]
     }
     case 'grant':
       return [entry.tokens, entry.reason, entry.reference]

@@ -1,12 +1,21 @@
 import { grouped } from './grouped.ts'
 import { endOf, type Period, periodOf } from './period.ts'
-import { type PurchaseBar, purchaseBarFor, type Role, type TopUpOffer, topUpOffer } from './plan.ts'
+import {
+  type PurchaseBar,
+  planOf,
+  purchaseBarFor,
+  type Role,
+  type TopUpOffer,
+  topUpOffer,
+} from './plan.ts'
 import { asOf, limitOf, topUpsLeftOf, usedOf, type Workspace } from './workspace.ts'
 
 /** The view of a workspace that people and callers see. All amounts are tokens. */
 export interface Meter {
   workspaceId: string
   plan: Workspace['plan']
+  /** What the catalog calls it. */
+  planName: string
   period: Period
   /** ISO 8601, UTC. */
   resetsAt: string
@@ -46,6 +55,7 @@ export function meterOf(workspace: Workspace, now: Date, role?: Role): Meter {
   return {
     workspaceId,
     plan,
+    planName: planOf(plan).name,
     period,
     resetsAt: endOf(period).toISOString(),
     used,

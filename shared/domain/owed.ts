@@ -1,4 +1,4 @@
-import type { OpenHold } from './hold.ts'
+import type { OpenHold } from './entry.ts'
 import type { Conditions, Moment } from './movement.ts'
 import type { Purchase } from './purchase.ts'
 import { type Owed, topUpsLeftOf, type Workspace } from './workspace.ts'
@@ -85,7 +85,7 @@ export interface Closed {
 }
 
 /** What closing holds pays of what is owed, and what must hold for it to be right. */
-export interface Payment {
+export interface Repayment {
   when: Pick<Conditions, 'asRead' | 'heldAtLeast'>
   set: Partial<Pick<Workspace, 'owed'>>
   /** For each of the holds, what of its return is impounded, and their sum. */
@@ -99,7 +99,7 @@ export interface Payment {
  * A hold opened up to `since` pays. Clocks differ, so one dated later may have been there too: it was, as far
  * as what stays held is less than what such holds should still hold.
  */
-export function payOwed(seen: Workspace | undefined, closed: readonly Closed[]): Payment {
+export function payOwed(seen: Workspace | undefined, closed: readonly Closed[]): Repayment {
   const owed = seen?.owed
   if (!owed) {
     return { when: { asRead: { owed: undefined } }, set: {}, paid: closed.map(() => 0), total: 0 }

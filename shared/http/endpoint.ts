@@ -4,9 +4,10 @@ import type * as z from 'zod/mini'
 import { type ClaimsConfig, claimsConfig } from '../config.ts'
 import { type Refusal, Unavailable } from '../domain/refusal.ts'
 import { signal } from '../signals.ts'
+import type { Answer } from './answer.ts'
 import { barFor, type Caller, type Claims, callerOf, isIdToken } from './caller.ts'
 import { idempotencyKey, pathParameters } from './input.ts'
-import { type Answer, type ProblemExtras, problem, refusal } from './problem.ts'
+import { type ProblemExtras, problem, refusal } from './problem.ts'
 import {
   keyOf,
   type ParametersOf,
@@ -21,7 +22,7 @@ import {
  * A request to a function's route, after everything about it has been checked. It has what the route has: the
  * parameters of its path, and a key, a body and a query only where the route takes them.
  */
-export type Request<Name extends SignedInFunction> = {
+export type RequestTo<Name extends SignedInFunction> = {
   requestId: string
   /** When the gateway received it: the one clock of the request. */
   now: Date
@@ -42,7 +43,7 @@ type Parsed<Taken, Part extends string> =
     ? { [Each in Part]: z.output<Schema> }
     : unknown
 
-type Event = APIGatewayProxyEventV2
+type GatewayEvent = APIGatewayProxyEventV2
 
 const bodyBytesMax = 16 * 1024
 
@@ -53,12 +54,12 @@ const bodyBytesMax = 16 * 1024
  */
 export function endpoint<Name extends SignedInFunction>(
   name: Name,
-  handle: (request: Request<Name>) => Promise<Answer | Refusal>,
+  handle: (request: RequestTo<Name>) => Promise<Answer | Refusal>,
 ) {
   const claims = claimsConfig()
   const routes = routesOf(claims).filter((route) => route.function === name)
-  const requests = new WeakMap<Event, Checked>()
-  const checked: MiddlewareObj<Event, Answer> = {
+  const requests = new WeakMap<GatewayEvent, Checked>()
+  const checked: MiddlewareObj<GatewayEvent, Answer> = {
     before: ({ event }) => {
       const request = parse(
         event as APIGatewayProxyEventV2WithJWTAuthorizer,
@@ -69,30 +70,30 @@ export function endpoint<Name extends SignedInFunction>(
       requests.set(event, request)
     },
   }
-  return middy<Event, Answer>()
+  return middy<GatewayEvent, Answer>()
     .use(problems())
     .use(checked)
-    .handler(async (event: Event) => {
+    .handler(async (event: GatewayEvent) => {
       const request = requests.get(event)!
       // The route says what it has, and `parse` has put there just that.
-      return answerOf(await handle(request as unknown as Request<Name>), request)
+      return answerOf(await handle(request as unknown as RequestTo<Name>), request)
     })
 }
 
 /** A handler for a route without an authorizer; it reads the event itself. */
-export function publicEndpoint(handle: (event: Event, now: Date) => Promise<Answer>) {
-  return middy<Event, Answer>()
+export function publicEndpoint(handle: (event: GatewayEvent, now: Date) => Promise<Answer>) {
+  return middy<GatewayEvent, Answer>()
     .use(problems())
-    .handler((event: Event) => handle(event, new Date(event.requestContext.timeEpoch)))
+    .handler((event: GatewayEvent) => handle(event, new Date(event.requestContext.timeEpoch)))
 }
 
 /** The body's own bytes, which the gateway sends as base64 where they are not text. */
-export function rawBodyOf({ body = '', isBase64Encoded }: Event): Buffer {
+export function rawBodyOf({ body = '', isBase64Encoded }: GatewayEvent): Buffer {
   return Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8')
 }
 
 /** A function that answers two routes is told by the gateway which one it is. */
-function routeOf({ routeKey }: Event, routes: readonly Route[]): Route {
+function routeOf({ routeKey }: GatewayEvent, routes: readonly Route[]): Route {
   const route = routes.length === 1 ? routes[0] : routes.find((each) => keyOf(each) === routeKey)
   if (!route) throw new Error(`the gateway sent ${routeKey}, which is no route of this function`)
   return route
@@ -105,7 +106,7 @@ function answerOf(outcome: Answer | Refusal, { requestId, now, caller, body }: C
   return refusal(outcome, { requestId, now, role: caller.role, requested })
 }
 
-function problems(): MiddlewareObj<Event, Answer> {
+function problems(): MiddlewareObj<GatewayEvent, Answer> {
   return {
     onError: (request) => {
       const { error, event } = request

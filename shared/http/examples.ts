@@ -440,6 +440,7 @@ export const examples: readonly Example[] = [
           at: storyBegins,
           period: july.period,
           plan: 'pro',
+          planName: 'Pro',
           quota,
           effect: 'created',
           tokens: quota,

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { grouped } from '../domain/grouped.ts'
 import { holdSecondsMax } from '../domain/hold.ts'
+import type { Labels } from '../domain/labels.ts'
 import { planIds, topUpOffer } from '../domain/plan.ts'
 import { movementTokensMax } from '../domain/workspace.ts'
 import { workspaceIdPattern } from '../domain/workspace-id.ts'
@@ -50,11 +51,15 @@ const keyError =
   'must be sent, with 1 to 128 visible ASCII characters: a new one for each new action'
 export const idempotencyKey = z.string(keyError).check(z.regex(/^[\x21-\x7e]{1,128}$/, keyError))
 
-export const consumeBody = z.strictObject({
-  tokens: wholeNumber(1, movementTokensMax),
+const labels = {
   member: z.optional(label(128)),
   feature: z.optional(label(128)),
   model: z.optional(label(128)),
+} satisfies Record<keyof Labels, z.ZodMiniType<string | undefined>>
+
+export const consumeBody = z.strictObject({
+  tokens: wholeNumber(1, movementTokensMax),
+  ...labels,
   onShortfall: z._default(oneOf(['refuse', 'drain']), 'refuse'),
 })
 
@@ -64,9 +69,7 @@ export const holdBody = z
     atLeast: z.optional(wholeNumber(1, movementTokensMax)),
     ttlSeconds: wholeNumber(1, holdSecondsMax),
     holder: z.optional(label(128)),
-    member: z.optional(label(128)),
-    feature: z.optional(label(128)),
-    model: z.optional(label(128)),
+    ...labels,
   })
   .check(
     z.refine(({ tokens, atLeast = tokens }) => atLeast <= tokens, {
@@ -87,7 +90,7 @@ export const grantBody = z.strictObject({
 
 const customerError = 'must be the id of a Stripe customer, cus_…, or null for none'
 
-/** What is absent stays as it is. What must be there beside what depends on the workspace: see `changeWorkspace`. */
+/** What is absent stays as it is. What must be there beside what depends on the workspace: see `workspaceChange`. */
 export const workspaceBody = z.strictObject({
   plan: z.optional(oneOf(planIds)),
   quota: z.optional(wholeNumber(0, movementTokensMax)),

@@ -1,16 +1,16 @@
 import * as z from 'zod/mini'
+import { namedAnswers } from './answer-schemas.ts'
 import type { Example } from './examples.ts'
 import { type activityQuery, idempotencyKey, namedBodies, pathParameters } from './input.ts'
+import { answers } from './output.ts'
+import { mayPass, type ProblemCode, problems } from './problem.ts'
 import {
-  answers,
   gatewayMessage,
   insufficientTokens,
   invalidRequest,
-  namedAnswers,
   namedProblems,
   otherProblem,
-} from './output.ts'
-import { mayPass, type ProblemCode, problems } from './problem.ts'
+} from './problem-schemas.ts'
 import { parametersIn, type Route, type RoutedFunction, type Routing, routesOf } from './routes.ts'
 import {
   answersOf,

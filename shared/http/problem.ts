@@ -1,6 +1,7 @@
 import { type Meter, meterOf } from '../domain/meter.ts'
 import type { Role } from '../domain/plan.ts'
 import type { FieldError, Refusal, RefusalCode } from '../domain/refusal.ts'
+import type { Answer } from './answer.ts'
 
 /** Every error this service answers with: its status, and what is true whenever it is given. */
 export const problems = {
@@ -135,12 +136,6 @@ interface Retry {
   retryAfterSeconds?: number
 }
 
-export interface Answer {
-  statusCode: number
-  headers: Record<string, string>
-  body: string
-}
-
 /** A problem document (RFC 9457). Its `type` leads to the code's section in docs/errors.md. */
 export function problem(
   code: ProblemCode,
@@ -183,17 +178,4 @@ export function refusal(
     requested,
     meter: workspace && meterOf(workspace, now, role),
   })
-}
-
-/** A result. `replayed` says that this request had been carried out before, and nothing happened now. */
-export function answer(statusCode: number, body: object, replayed = false): Answer {
-  return {
-    statusCode,
-    headers: {
-      'content-type': 'application/json',
-      'cache-control': 'no-store',
-      ...(replayed && { 'idempotent-replayed': 'true' }),
-    },
-    body: JSON.stringify(body),
-  }
 }

@@ -1,5 +1,5 @@
 import type { PlanEntry } from '../domain/entry.ts'
-import { changeWorkspace as movementTo, type WorkspaceChange } from '../domain/movement.ts'
+import { type WorkspaceChange, workspaceChange } from '../domain/movements/workspace-change.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import type { Workspace } from '../domain/workspace.ts'
 import { commitAndRead } from '../store/commit.ts'
@@ -16,6 +16,6 @@ export async function changeWorkspace(
     workspaceId: request.workspaceId,
     now,
     seen: await readWorkspace(store, request.workspaceId),
-    decide: (moment, seen) => movementTo(request, moment, seen),
+    decide: (moment, seen) => workspaceChange(request, moment, seen),
   })
 }

@@ -1,11 +1,6 @@
-import { entryId, type HoldEntry } from '../domain/entry.ts'
-import {
-  chargeLate,
-  closeHold as movementTo,
-  type OpenHold,
-  type Release,
-  type Settlement,
-} from '../domain/hold.ts'
+import { entryId, type HoldEntry, type OpenHold } from '../domain/entry.ts'
+import { holdClosing, type Release, type Settlement } from '../domain/movements/hold-closing.ts'
+import { lateCharge } from '../domain/movements/late-charge.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import type { Workspace } from '../domain/workspace.ts'
 import { commit, readAfterwards } from '../store/commit.ts'
@@ -46,8 +41,8 @@ export async function closeHold(
       now,
       decide: (moment, seen) =>
         open
-          ? movementTo(open as OpenHold, closing, moment, seen)
-          : chargeLate(closed as HoldEntry, usedBy(closing), moment, seen),
+          ? holdClosing(open as OpenHold, closing, moment, seen)
+          : lateCharge(closed as HoldEntry, usedBy(closing), moment, seen),
     })
     if ('stale' in outcome) continue
     if ('refused' in outcome && outcome.refused === 'idempotency_key_reused') {

@@ -1,5 +1,5 @@
 import type { UsageEntry } from '../domain/entry.ts'
-import { type Use, use } from '../domain/movement.ts'
+import { type Use, use } from '../domain/movements/use.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import type { Workspace } from '../domain/workspace.ts'
 import { commitAndRead } from '../store/commit.ts'

@@ -1,5 +1,5 @@
-import { type ExtensionEntry, entryId } from '../domain/entry.ts'
-import { extendHold as movementTo, type OpenHold } from '../domain/hold.ts'
+import { type ExtensionEntry, entryId, type OpenHold } from '../domain/entry.ts'
+import { holdExtension } from '../domain/movements/hold-extension.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import type { Workspace } from '../domain/workspace.ts'
 import { commit, readAfterwards } from '../store/commit.ts'
@@ -22,7 +22,7 @@ export async function extendHold(
     const outcome = await commit(store, {
       workspaceId,
       now,
-      decide: (moment) => movementTo(hold as OpenHold, request, moment),
+      decide: (moment) => holdExtension(hold as OpenHold, request, moment),
     })
     if ('stale' in outcome) continue
     if ('refused' in outcome) return outcome

@@ -6,7 +6,7 @@ import type { StripeAccount } from '../payments/stripe.ts'
 import { signal } from '../signals.ts'
 import { deploymentId } from '../store/deployment.ts'
 import type { Store } from '../store/dynamodb.ts'
-import { noteSeen } from '../store/ledger.ts'
+import { noteSeen } from '../store/purchases.ts'
 import { settlePurchase } from './settle-purchase.ts'
 
 export type Followed = 'settled' | 'ignored' | 'unknown' | 'mismatch'

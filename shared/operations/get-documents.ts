@@ -4,8 +4,8 @@ import type { Refusal } from '../domain/refusal.ts'
 import { readDocuments } from '../payments/documents.ts'
 import type { OpenAccount } from '../payments/stripe.ts'
 import type { Store } from '../store/dynamodb.ts'
-import { readPurchase } from '../store/ledger.ts'
 import { takeLook } from '../store/looks.ts'
+import { readPurchase } from '../store/purchases.ts'
 
 /**
  * Where the receipt and the invoice of a purchase are now. Only Stripe knows, so this cannot be answered from what

@@ -3,8 +3,8 @@ import { type Refusal, Unavailable } from '../domain/refusal.ts'
 import type { OpenAccount } from '../payments/stripe.ts'
 import { signal } from '../signals.ts'
 import type { Store } from '../store/dynamodb.ts'
-import { claimCheck, readPurchase } from '../store/ledger.ts'
 import { takeLook } from '../store/looks.ts'
+import { claimCheck, readPurchase } from '../store/purchases.ts'
 import { settlePurchase } from './settle-purchase.ts'
 
 /** The shortest time between two looks at Stripe for one purchase. */

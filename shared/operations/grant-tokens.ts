@@ -1,5 +1,5 @@
 import type { GrantEntry } from '../domain/entry.ts'
-import { type Grant, grant } from '../domain/movement.ts'
+import { type Grant, grant } from '../domain/movements/grant.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import type { Workspace } from '../domain/workspace.ts'
 import { commitAndRead } from '../store/commit.ts'

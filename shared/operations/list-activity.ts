@@ -1,5 +1,6 @@
 import type { GrantEntry, PaymentEntry, PlanEntry, ResetEntry } from '../domain/entry.ts'
 import { dateOf, type Period, periodOf } from '../domain/period.ts'
+import { planOf } from '../domain/plan.ts'
 import { type PurchaseView, purchaseView } from '../domain/purchase.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import { asOf, usedOf, type Workspace } from '../domain/workspace.ts'
@@ -41,7 +42,7 @@ type Shown<Entry> = Omit<Entry, 'workspaceId' | 'entryId' | 'listedAt' | 'asked'
 export type ActivityEntry =
   | ({ type: 'purchase'; at: string } & PurchaseView)
   | Shown<GrantEntry>
-  | Shown<PlanEntry>
+  | (Shown<PlanEntry> & { planName: string })
   | Shown<PaymentEntry>
   | (Omit<Shown<ResetEntry>, 'closed'> & { expired: number })
 
@@ -93,7 +94,7 @@ function shown(item: Listed, now: Date): ActivityEntry {
   if (entry.type === 'plan') {
     // A retry is known by it; it tells a reader nothing.
     const { asked, ...told } = entry
-    return told
+    return { ...told, planName: planOf(told.plan).name }
   }
   // Where tokens wait on their way back is for the books.
   const { impounded, ...told } = entry

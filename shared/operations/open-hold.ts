@@ -1,14 +1,7 @@
-import { entryId, type HoldEntry } from '../domain/entry.ts'
-import {
-  endOf,
-  type HoldEnd,
-  type HoldRequest,
-  isHeldBy,
-  openHold as movementTo,
-  type OpenHold,
-  wasAskedFor,
-} from '../domain/hold.ts'
+import { entryId, type HoldEntry, type OpenHold } from '../domain/entry.ts'
+import { type HoldEnd, type HoldRequest, holdEndOf, isHeldBy, wasAskedFor } from '../domain/hold.ts'
 import { momentOf } from '../domain/movement.ts'
+import { holdOpening } from '../domain/movements/hold-opening.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import type { Workspace } from '../domain/workspace.ts'
 import { commit, readAfterwards } from '../store/commit.ts'
@@ -39,12 +32,12 @@ export async function openHold(
   const outcome = await commit(store, {
     workspaceId,
     now,
-    decide: (moment, seen) => movementTo(request, moment, seen),
+    decide: (moment, seen) => holdOpening(request, moment, seen),
   })
   if ('entry' in outcome) {
     const { entry: hold, replayed } = outcome
     const workspace = await readAfterwards(store, { workspaceId, now })
-    const closed = endOf(hold, momentOf(now, workspace.period))
+    const closed = holdEndOf(hold, momentOf(now, workspace.period))
     if (!closed && !isHeldBy(hold, request)) return { refused: 'hold_taken' }
     return { hold, closed, replayed, workspace }
   }
@@ -54,6 +47,6 @@ export async function openHold(
   const { holdId, held: tokens, at: heldUntil } = entry as HoldEntry
   if (!wasAskedFor(entry as HoldEntry, request)) return { refused: 'idempotency_key_reused' }
   const workspace = await readAfterwards(store, { workspaceId, now })
-  const closed = endOf(entry as HoldEntry, momentOf(now, workspace.period))
+  const closed = holdEndOf(entry as HoldEntry, momentOf(now, workspace.period))
   return { hold: { holdId, tokens, heldUntil }, closed, replayed: true, workspace }
 }

@@ -1,29 +1,26 @@
 import type { PaymentEntry } from '../domain/entry.ts'
-import { type Movement, momentOf, settle } from '../domain/movement.ts'
+import { type Movement, momentOf } from '../domain/movement.ts'
+import { payment } from '../domain/movements/payment.ts'
+import { changed, isAbandoned, type Purchase, type PurchaseRef } from '../domain/purchase.ts'
+import type { Refusal } from '../domain/refusal.ts'
 import {
+  atStanding,
   blockOf,
-  changed,
-  isAbandoned,
   mismatchOf,
   movesTokens,
   type PaymentFacts,
-  type Purchase,
-  type PurchaseRef,
   type Standing,
-  settled,
   standingOf,
   stands,
-} from '../domain/purchase.ts'
-import type { Refusal } from '../domain/refusal.ts'
+} from '../domain/standing.ts'
 import type { Workspace } from '../domain/workspace.ts'
 import { readFacts } from '../payments/checkout.ts'
 import type { StripeAccount } from '../payments/stripe.ts'
 import { signal } from '../signals.ts'
 import { commit, readUpToDate } from '../store/commit.ts'
 import type { Store } from '../store/dynamodb.ts'
-import { readPurchase } from '../store/ledger.ts'
 import { replaceOrder } from '../store/orders.ts'
-import { pendingPurchases } from '../store/pending.ts'
+import { pendingPurchases, readPurchase } from '../store/purchases.ts'
 import { readWorkspace } from '../store/workspaces.ts'
 
 export type Settled =
@@ -76,8 +73,7 @@ export async function settlePurchase(
       const refusal = await moveTokens(store, purchase, standing, now)
       if (refusal) return refusal
     } else {
-      const after = settled(purchase, standing, now.toISOString())
-      await replaceOrder(store, purchase, after)
+      await replaceOrder(store, purchase, atStanding(purchase, standing, now.toISOString()))
     }
   }
   return { refused: 'busy' }
@@ -102,7 +98,7 @@ async function hasReturned(
   const workspace = await readUpToDate(store, { workspaceId, now })
   if (!workspace) return false
   const ahead = await pendingAhead(store, purchase, workspace)
-  const movement = settle(purchase, standing, momentOf(now, workspace.period), workspace, ahead)
+  const movement = payment(purchase, standing, momentOf(now, workspace.period), workspace, ahead)
   return takesPending(purchase, movement)
 }
 
@@ -130,7 +126,7 @@ async function moveTokens(
     seen: workspace,
     decide: async (moment, seen = workspace) => {
       const ahead = await pendingAhead(store, purchase, seen)
-      const movement = settle(purchase, standing, moment, seen, ahead)
+      const movement = payment(purchase, standing, moment, seen, ahead)
       // Another purchase may have taken meanwhile what had seemed to be there for this one.
       const isNeeded = needsMovement(purchase, standing) || takesPending(purchase, movement)
       return isNeeded ? movement : undefined

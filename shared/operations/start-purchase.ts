@@ -8,7 +8,6 @@ import { expireCheckout, openCheckout } from '../payments/checkout.ts'
 import type { StripeAccount } from '../payments/stripe.ts'
 import { deploymentId } from '../store/deployment.ts'
 import type { Store } from '../store/dynamodb.ts'
-import { readPurchase } from '../store/ledger.ts'
 import {
   oldestOpenOrders,
   type Placed,
@@ -16,6 +15,7 @@ import {
   reopenOrder,
   replaceOrder,
 } from '../store/orders.ts'
+import { readPurchase } from '../store/purchases.ts'
 import { readWorkspace } from '../store/workspaces.ts'
 import { derivedId } from './derived-id.ts'
 import { settlePurchase } from './settle-purchase.ts'

@@ -1,6 +1,7 @@
 import type Stripe from 'stripe'
 import { grouped } from '../domain/grouped.ts'
-import type { PaymentFacts, Purchase } from '../domain/purchase.ts'
+import type { Purchase } from '../domain/purchase.ts'
+import type { PaymentFacts } from '../domain/standing.ts'
 import type { CheckoutOptions } from './checkout-options.ts'
 import { answeredByStripe, failureOf, idOf, type StripeAccount, unlessMissing } from './stripe.ts'
 

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSameRequest, type Recordable } from '../domain/entry.ts'
-import { returnExpired } from '../domain/hold.ts'
-import { type Moment, type Movement, momentOf, reset } from '../domain/movement.ts'
+import { type Moment, type Movement, momentOf } from '../domain/movement.ts'
+import { holdExpiry } from '../domain/movements/hold-expiry.ts'
+import { reset } from '../domain/movements/reset.ts'
 import type { Period } from '../domain/period.ts'
 import { isRefusal, type Refusal, type RefusalCode } from '../domain/refusal.ts'
 import { holdsExpiredBy, type Workspace } from '../domain/workspace.ts'
@@ -18,7 +19,8 @@ const backoffMaxMs = 500
 /** No attempt begins later: the SDK waits out throttles too, and whoever called must still be answered. */
 const attemptsMsMax = 6_000
 
-export interface Request<Entry extends Recordable, Code extends RefusalCode> {
+/** A movement that somebody wants to be carried out. */
+export interface Proposal<Entry extends Recordable, Code extends RefusalCode> {
   workspaceId: string
   now: Date
   /**
@@ -58,7 +60,7 @@ export type Outcome<Entry extends Recordable, Code extends RefusalCode> =
  */
 export async function commit<Entry extends Recordable, Code extends RefusalCode>(
   store: Store,
-  { workspaceId, now, decide, seen }: Request<Entry, Code>,
+  { workspaceId, now, decide, seen }: Proposal<Entry, Code>,
 ): Promise<Outcome<Entry, Code>> {
   let moment = momentOf(now)
   let wanted: Entry | undefined
@@ -124,15 +126,15 @@ export async function rollOver(
  */
 export async function commitAndRead<Entry extends Recordable, Code extends RefusalCode>(
   store: Store,
-  request: Request<Entry, Code>,
+  proposal: Proposal<Entry, Code>,
 ): Promise<
   | { entry: Entry; replayed: boolean; workspace: Workspace }
   | Refusal<Code | 'idempotency_key_reused' | 'workspace_not_found' | 'busy'>
 > {
-  const outcome = await commit(store, request)
+  const outcome = await commit(store, proposal)
   if ('stale' in outcome) return { refused: 'busy' }
   if ('refused' in outcome) return outcome
-  return { ...outcome, workspace: await readAfterwards(store, request) }
+  return { ...outcome, workspace: await readAfterwards(store, proposal) }
 }
 
 /**
@@ -182,7 +184,7 @@ async function returnExpiredHolds(
 ): Promise<Workspace | undefined> {
   const { workspaceId, period } = workspace
   let holds = await listOpenHolds(store, workspace)
-  let movement = returnExpired(workspace, holds, now)
+  let movement = holdExpiry(workspace, holds, now)
   if (!movement) {
     const next = earliest(holds.map(({ heldUntil }) => heldUntil))
     const asGiven = await postponeHoldsCheck(store, workspace, next)
@@ -194,7 +196,7 @@ async function returnExpiredHolds(
     if (!('applied' in result) || after?.period !== period) return after
     const closed = closedBy(movement)
     holds = holds.filter(({ holdId }) => !closed.has(holdId))
-    movement = returnExpired(after, holds, now)
+    movement = holdExpiry(after, holds, now)
     if (!movement) return after
   }
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb'
-import { answered, applied, type Store } from './dynamodb.ts'
+import { PutCommand } from '@aws-sdk/lib-dynamodb'
+import { applied, type Store } from './dynamodb.ts'
+import { notYetRecorded, readItem } from './ledger.ts'
 import { ownPartitions } from './schema.ts'
 
 const key = { workspaceId: ownPartitions.deployment, entryId: 'id' }
@@ -17,11 +18,8 @@ export async function deploymentId(store: Store): Promise<string> {
   return id
 }
 
-async function readId({ client, ledgerTable }: Store): Promise<string | undefined> {
-  const { Item } = await answered(
-    client.send(new GetCommand({ TableName: ledgerTable, Key: key, ConsistentRead: true })),
-  )
-  return Item?.deploymentId
+async function readId(store: Store): Promise<string | undefined> {
+  return (await readItem(store, key))?.deploymentId as string | undefined
 }
 
 async function makeId(store: Store): Promise<string> {
@@ -31,7 +29,7 @@ async function makeId(store: Store): Promise<string> {
       new PutCommand({
         TableName: store.ledgerTable,
         Item: { ...key, deploymentId: made },
-        ConditionExpression: 'attribute_not_exists(entryId)',
+        ConditionExpression: notYetRecorded,
       }),
     ),
   )

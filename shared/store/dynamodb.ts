@@ -1,10 +1,19 @@
+import { randomUUID } from 'node:crypto'
 import {
+  type CancellationReason,
   ConditionalCheckFailedException,
   DynamoDBClient,
+  TransactionCanceledException,
   TransactionConflictException,
   TransactionInProgressException,
 } from '@aws-sdk/client-dynamodb'
-import { DynamoDBDocumentClient, QueryCommand, type QueryCommandInput } from '@aws-sdk/lib-dynamodb'
+import {
+  DynamoDBDocumentClient,
+  QueryCommand,
+  type QueryCommandInput,
+  TransactWriteCommand,
+  type TransactWriteCommandInput,
+} from '@aws-sdk/lib-dynamodb'
 import type { TablesConfig } from '../config.ts'
 import { Unavailable } from '../domain/refusal.ts'
 
@@ -51,16 +60,54 @@ export async function answered<T>(request: Promise<T>): Promise<T> {
  * item lost to it, and would most likely have failed its condition a moment later.
  */
 export async function applied(write: Promise<unknown>): Promise<boolean> {
+  return (await outcomeOf(write)) === 'applied'
+}
+
+/** What became of a conditioned write, for who must know to what it lost; other failures are thrown. */
+export async function outcomeOf(
+  write: Promise<unknown>,
+): Promise<'applied' | 'condition_failed' | 'conflict'> {
   try {
     await answered(write)
-    return true
+    return 'applied'
   } catch (error) {
-    const lost =
-      error instanceof ConditionalCheckFailedException ||
-      error instanceof TransactionConflictException
-    if (lost) return false
+    if (error instanceof ConditionalCheckFailedException) return 'condition_failed'
+    if (error instanceof TransactionConflictException) return 'conflict'
     throw error
   }
+}
+
+export type Writes = NonNullable<TransactWriteCommandInput['TransactItems']>
+
+/** What became of writes that are carried out together or not at all. */
+export type Together =
+  | { applied: true }
+  /** Others were in the way of the transaction as a whole. */
+  | { conflict: true }
+  /** Why each of the writes was not carried out, in their order; DynamoDB need not name every reason. */
+  | { reasons: CancellationReason[]; error: TransactionCanceledException }
+
+/**
+ * Tries writes as one transaction. Each try has a token of its own, so a retry of the SDK's cannot apply it twice.
+ * Throws `Unavailable` when DynamoDB does not answer.
+ */
+export async function together(store: Store, writes: Writes): Promise<Together> {
+  const command = new TransactWriteCommand({
+    TransactItems: writes,
+    ClientRequestToken: randomUUID(),
+  })
+  try {
+    await answered(store.client.send(command))
+    return { applied: true }
+  } catch (error) {
+    if (wasInTheWay(error)) return { conflict: true }
+    if (!(error instanceof TransactionCanceledException)) throw error
+    return { reasons: error.CancellationReasons ?? [], error }
+  }
+}
+
+export function conditionFailed(reason: CancellationReason | undefined): boolean {
+  return reason?.Code === 'ConditionalCheckFailed'
 }
 
 /** All items of a query, a page at a time as they are wanted. */
@@ -84,12 +131,12 @@ const throttles = new Set([
   'RequestLimitExceeded',
 ])
 
-export function isThrottle(error: unknown): boolean {
+function isThrottle(error: unknown): boolean {
   return error instanceof Error && throttles.has(error.name)
 }
 
 /** Whether a transaction was not carried out because of others, and may be tried again a little later. */
-export function wasInTheWay(error: unknown): boolean {
+function wasInTheWay(error: unknown): boolean {
   const cause = error instanceof Error && isThrottle(error.cause) ? error.cause : error
   return isThrottle(cause) || cause instanceof TransactionInProgressException
 }

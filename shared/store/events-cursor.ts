@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
-import { answered, applied, type Store } from './dynamodb.ts'
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb'
+import { applied, type Store } from './dynamodb.ts'
+import { readItem } from './ledger.ts'
 import { ownPartitions } from './schema.ts'
 
 /** The right to follow Stripe's events, which one run at a time has. */
@@ -101,11 +102,8 @@ export async function readEventsCursor(
   store: Store,
   livemode: boolean,
 ): Promise<number | undefined> {
-  const Key = cursorKeyIn(livemode)
-  const { Item } = await answered(
-    store.client.send(new GetCommand({ TableName: store.ledgerTable, Key, ConsistentRead: true })),
-  )
-  return Item?.reconciledUntil as number | undefined
+  const item = await readItem(store, cursorKeyIn(livemode))
+  return item?.reconciledUntil as number | undefined
 }
 
 function cursorKeyIn(livemode: boolean) {

@@ -1,8 +1,6 @@
-import { entryId } from '../domain/entry.ts'
-import { type OpenHold, withExpiredReturned } from '../domain/hold.ts'
-import { holdsExpiredBy, type Workspace } from '../domain/workspace.ts'
+import { entryId, type OpenHold } from '../domain/entry.ts'
+import type { Workspace } from '../domain/workspace.ts'
 import { queried, type Store } from './dynamodb.ts'
-import { readWorkspace } from './workspaces.ts'
 
 /** The open holds of the workspace's period, as they are stored now. */
 export async function listOpenHolds(
@@ -46,18 +44,4 @@ export function holdExtended(store: Store, hold: OpenHold, heldUntil: string) {
     ConditionExpression: 'heldUntil = :asRead',
     ExpressionAttributeValues: { ':to': heldUntil, ':asRead': hold.heldUntil },
   }
-}
-
-/**
- * A workspace as it reads now, for somebody who only looks: open holds that have expired are shown as
- * returned, without writing.
- */
-export async function readForDisplay(
-  store: Store,
-  workspaceId: string,
-  now: Date,
-): Promise<Workspace | undefined> {
-  const workspace = await readWorkspace(store, workspaceId)
-  if (!workspace || !holdsExpiredBy(workspace, now.toISOString())) return workspace
-  return withExpiredReturned(workspace, await listOpenHolds(store, workspace), now)
 }

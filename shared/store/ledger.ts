@@ -1,13 +1,11 @@
-import { GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
-import { entryId, type LedgerEntry, type Recordable, type ResetEntry } from '../domain/entry.ts'
-import type { PurchaseChange } from '../domain/movement.ts'
+import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
+import type { LedgerEntry, Recordable, ResetEntry } from '../domain/entry.ts'
 import type { Purchase } from '../domain/purchase.ts'
-import { answered, applied, type Store } from './dynamodb.ts'
+import { answered, type Store } from './dynamodb.ts'
 import { schema } from './schema.ts'
 
-const notYetRecorded = 'attribute_not_exists(entryId)'
-const stillAtVersion = 'version = :version'
-const notSeenYet = 'attribute_not_exists(seenUpTo) AND attribute_exists(entryId)'
+/** Nothing lies in the ledger's table under this id yet. */
+export const notYetRecorded = 'attribute_not_exists(entryId)'
 
 /** The entry under this id as it is stored now (a consistent read), or undefined. */
 export async function readEntry(
@@ -15,8 +13,19 @@ export async function readEntry(
   workspaceId: string,
   entryId: string,
 ): Promise<Recordable | undefined> {
-  const item = await readItem(store, workspaceId, entryId)
+  const item = await readItem(store, { workspaceId, entryId })
   return item as Recordable | undefined
+}
+
+/** Whatever lies in the ledger's table under this key now (a consistent read), or undefined. */
+export async function readItem(
+  { client, ledgerTable }: Store,
+  key: { workspaceId: string; entryId: string },
+): Promise<Record<string, unknown> | undefined> {
+  const { Item } = await answered(
+    client.send(new GetCommand({ TableName: ledgerTable, Key: key, ConsistentRead: true })),
+  )
+  return Item
 }
 
 /** The write that records an entry, if no entry has its id yet. */
@@ -59,85 +68,6 @@ export function entryAbsent(store: Store, workspaceId: string, entryId: string) 
     Key: { workspaceId, entryId },
     ConditionExpression: notYetRecorded,
   }
-}
-
-/** The write that replaces a purchase, if it is still at the version it was read at. */
-export function purchasePut(store: Store, { purchase, replacesVersion }: PurchaseChange) {
-  return {
-    TableName: store.ledgerTable,
-    Item: purchaseItem(purchase),
-    ConditionExpression: stillAtVersion,
-    ExpressionAttributeValues: { ':version': replacesVersion },
-  }
-}
-
-/** The purchase as it is stored now (a consistent read), or undefined. */
-export async function readPurchase(
-  store: Store,
-  workspaceId: string,
-  purchaseId: string,
-): Promise<Purchase | undefined> {
-  const item = await readItem(store, workspaceId, entryId.purchase(purchaseId))
-  return item as Purchase | undefined
-}
-
-/** The write that stores a new purchase, if none has its id yet. */
-export function purchaseCreated(store: Store, purchase: Purchase) {
-  return {
-    TableName: store.ledgerTable,
-    Item: purchaseItem(purchase),
-    ConditionExpression: notYetRecorded,
-  }
-}
-
-/** Replaces a purchase on its own, where no tokens move. False where it has changed since it was read. */
-export function replacePurchase(store: Store, change: PurchaseChange): Promise<boolean> {
-  return applied(store.client.send(new PutCommand(purchasePut(store, change))))
-}
-
-/**
- * Takes the turn to ask Stripe about a purchase that somebody is watching. False where another caller has
- * taken it since `before`, so a page that polls, in however many tabs, costs Stripe one look at a time.
- */
-export function claimCheck(
-  store: Store,
-  { workspaceId, purchaseId }: Purchase,
-  now: Date,
-  before: Date,
-): Promise<boolean> {
-  return applied(
-    store.client.send(
-      new UpdateCommand({
-        TableName: store.ledgerTable,
-        Key: { workspaceId, entryId: entryId.purchase(purchaseId) },
-        UpdateExpression: 'SET checkedAt = :now',
-        ConditionExpression: 'attribute_not_exists(checkedAt) OR checkedAt <= :before',
-        ExpressionAttributeValues: { ':now': now.toISOString(), ':before': before.toISOString() },
-      }),
-    ),
-  )
-}
-
-/**
- * Notes that a purchase has been seen to after everything Stripe dates up to `upTo` (epoch seconds, by Stripe's
- * clock) and after its event `eventId`. An older note never replaces a newer one.
- */
-export function noteSeen(
-  store: Store,
-  { workspaceId, purchaseId }: Pick<Purchase, 'workspaceId' | 'purchaseId'>,
-  { upTo, eventId }: { upTo: number; eventId?: string },
-): Promise<boolean> {
-  return applied(
-    store.client.send(
-      new UpdateCommand({
-        TableName: store.ledgerTable,
-        Key: { workspaceId, entryId: entryId.purchase(purchaseId) },
-        UpdateExpression: `SET seenUpTo = :upTo${eventId ? ', seenEvent = :eventId' : ''}`,
-        ConditionExpression: `seenUpTo < :upTo OR ${notSeenYet}`,
-        ExpressionAttributeValues: { ':upTo': upTo, ...(eventId && { ':eventId': eventId }) },
-      }),
-    ),
-  )
 }
 
 /** The last `count` resets, newest first; each carries the usage per day of the month it closed. */
@@ -198,32 +128,6 @@ export async function listByTime(
       entryId: LastEvaluatedKey.entryId,
       listedAt: LastEvaluatedKey.listedAt,
     },
-  }
-}
-
-async function readItem(
-  store: Store,
-  workspaceId: string,
-  entryId: string,
-): Promise<Record<string, unknown> | undefined> {
-  const { Item } = await answered(
-    store.client.send(
-      new GetCommand({
-        TableName: store.ledgerTable,
-        Key: { workspaceId, entryId },
-        ConsistentRead: true,
-      }),
-    ),
-  )
-  return Item
-}
-
-function purchaseItem(purchase: Purchase) {
-  return {
-    ...purchase,
-    type: 'purchase',
-    entryId: entryId.purchase(purchase.purchaseId),
-    [schema.ledger.byTimeIndex.sortKey]: purchase.createdAt,
   }
 }
 

@@ -1,9 +1,5 @@
-import {
-  ConditionalCheckFailedException,
-  TransactionConflictException,
-} from '@aws-sdk/client-dynamodb'
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb'
-import { answered, type Store } from './dynamodb.ts'
+import { outcomeOf, type Store } from './dynamodb.ts'
 import { ownPartitions, schema } from './schema.ts'
 
 /** How often Stripe is asked on behalf of the people of one workspace, in so many seconds. */
@@ -22,24 +18,20 @@ export async function takeLook(
 ): Promise<{ taken: true } | { retryAfterSeconds: number }> {
   const seconds = Math.floor(now.getTime() / 1000)
   const begins = seconds - (seconds % windowSeconds)
-  try {
-    await answered(
-      store.client.send(
-        new UpdateCommand({
-          TableName: store.ledgerTable,
-          Key: { workspaceId: ownPartitions.looksOf(workspaceId), entryId: `looks#${begins}` },
-          UpdateExpression: 'ADD looks :one SET #expiry = :expiry',
-          ConditionExpression: 'attribute_not_exists(looks) OR looks < :max',
-          ExpressionAttributeNames: { '#expiry': schema.ledger.timeToLive },
-          ExpressionAttributeValues: { ':one': 1, ':max': looksMax, ':expiry': begins + 3_600 },
-        }),
-      ),
-    )
-    return { taken: true }
-  } catch (error) {
-    // Whatever else is at the count in this instant, whoever asks may ask again at once.
-    if (error instanceof TransactionConflictException) return { retryAfterSeconds: 1 }
-    if (!(error instanceof ConditionalCheckFailedException)) throw error
-    return { retryAfterSeconds: begins + windowSeconds - seconds }
-  }
+  const outcome = await outcomeOf(
+    store.client.send(
+      new UpdateCommand({
+        TableName: store.ledgerTable,
+        Key: { workspaceId: ownPartitions.looksOf(workspaceId), entryId: `looks#${begins}` },
+        UpdateExpression: 'ADD looks :one SET #expiry = :expiry',
+        ConditionExpression: 'attribute_not_exists(looks) OR looks < :max',
+        ExpressionAttributeNames: { '#expiry': schema.ledger.timeToLive },
+        ExpressionAttributeValues: { ':one': 1, ':max': looksMax, ':expiry': begins + 3_600 },
+      }),
+    ),
+  )
+  if (outcome === 'applied') return { taken: true }
+  // Whatever else is at the count in this instant, whoever asks may ask again at once.
+  if (outcome === 'conflict') return { retryAfterSeconds: 1 }
+  return { retryAfterSeconds: begins + windowSeconds - seconds }
 }

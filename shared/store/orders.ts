@@ -1,11 +1,8 @@
-import { randomUUID } from 'node:crypto'
-import { TransactionCanceledException } from '@aws-sdk/client-dynamodb'
-import { TransactWriteCommand } from '@aws-sdk/lib-dynamodb'
 import { openOrdersAdded, type Purchase } from '../domain/purchase.ts'
 import { openOrdersMax } from '../domain/workspace.ts'
 import { backoff } from './commit.ts'
-import { answered, queried, type Store, wasInTheWay } from './dynamodb.ts'
-import { purchaseCreated, purchasePut, replacePurchase } from './ledger.ts'
+import { conditionFailed, queried, type Store, together, type Writes } from './dynamodb.ts'
+import { purchaseCreated, purchasePut, replacePurchase } from './purchases.ts'
 import { schema } from './schema.ts'
 
 /** Tries at a write that met other writes to the same workspace. */
@@ -16,26 +13,20 @@ export type Placed = 'placed' | 'exists' | 'full' | 'busy'
 
 /** Stores a new order and counts it among the open ones of its workspace, in one transaction. */
 export async function placeOrder(store: Store, purchase: Purchase): Promise<Placed> {
-  const codes = await together(store, [
-    { Put: purchaseCreated(store, purchase) },
-    { Update: counted(store, purchase, 1, openOrdersMax) },
-  ])
-  return placedOf(codes)
-}
-
-function placedOf(codes: Awaited<ReturnType<typeof together>>): Placed {
-  if (codes === 'done') return 'placed'
-  if (codes === 'busy') return 'busy'
-  return codes[0] === 'ConditionalCheckFailed' ? 'exists' : 'full'
+  return placed(store, { Put: purchaseCreated(store, purchase) }, purchase)
 }
 
 /** Opens an order again that had been closed, if there is room for it. `exists`: it has changed since it was read. */
 export async function reopenOrder(store: Store, before: Purchase, open: Purchase): Promise<Placed> {
-  const codes = await together(store, [
-    { Put: purchasePut(store, { purchase: open, replacesVersion: before.version }) },
-    { Update: counted(store, open, 1, openOrdersMax) },
-  ])
-  return placedOf(codes)
+  const change = { purchase: open, replacesVersion: before.version }
+  return placed(store, { Put: purchasePut(store, change) }, open)
+}
+
+async function placed(store: Store, put: Writes[number], order: Purchase): Promise<Placed> {
+  const outcome = await both(store, [put, { Update: counted(store, order, 1, openOrdersMax) }])
+  if (outcome === 'done') return 'placed'
+  if (outcome === 'busy') return 'busy'
+  return outcome.putFailed ? 'exists' : 'full'
 }
 
 /**
@@ -50,11 +41,11 @@ export async function replaceOrder(
   const change = { purchase, replacesVersion: before.version }
   const added = openOrdersAdded(before, purchase)
   if (added === 0) return replacePurchase(store, change)
-  const codes = await together(store, [
+  const outcome = await both(store, [
     { Put: purchasePut(store, change) },
     { Update: counted(store, purchase, added) },
   ])
-  return codes === 'done'
+  return outcome === 'done'
 }
 
 /** The open orders of a workspace that have waited longest, oldest first. It may show one just closed. */
@@ -96,25 +87,18 @@ function counted(store: Store, { workspaceId }: Purchase, added: number, below?:
   }
 }
 
-type Writes = NonNullable<ConstructorParameters<typeof TransactWriteCommand>[0]['TransactItems']>
-
-/** Both writes or none: `done`, `busy` where others kept coming between, or why each of them was not. */
-async function together(store: Store, writes: Writes): Promise<'done' | 'busy' | string[]> {
+/** Both writes or none: `done`, `busy` where others kept coming between, or whose condition did not hold. */
+async function both(
+  store: Store,
+  writes: [put: Writes[number], count: Writes[number]],
+): Promise<'done' | 'busy' | { putFailed: boolean }> {
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-    try {
-      await answered(
-        store.client.send(
-          new TransactWriteCommand({ TransactItems: writes, ClientRequestToken: randomUUID() }),
-        ),
-      )
-      return 'done'
-    } catch (error) {
-      if (error instanceof TransactionCanceledException) {
-        const codes = (error.CancellationReasons ?? []).map(({ Code }) => Code ?? 'None')
-        if (codes.includes('ConditionalCheckFailed')) return codes
-      } else if (!wasInTheWay(error)) throw error
-      await backoff(attempt)
+    const outcome = await together(store, writes)
+    if ('applied' in outcome) return 'done'
+    if ('reasons' in outcome && outcome.reasons.some(conditionFailed)) {
+      return { putFailed: conditionFailed(outcome.reasons[0]) }
     }
+    await backoff(attempt)
   }
   return 'busy'
 }

@@ -9,7 +9,7 @@ export const schema = {
      * be tried again is listed by when it is due.
      */
     byTimeIndex: { name: 'byTime', sortKey: 'listedAt' },
-    /** Epoch seconds. Only usage entries (and, later, hold entries) carry it. */
+    /** Epoch seconds. What is used and held carries it, and so do counted looks: see `entryPut` and `takeLook`. */
     timeToLive: 'expiresAt',
   },
 } as const

@@ -1,13 +1,12 @@
-import { randomUUID } from 'node:crypto'
-import { type CancellationReason, TransactionCanceledException } from '@aws-sdk/client-dynamodb'
-import { TransactWriteCommand, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
+import type { CancellationReason } from '@aws-sdk/client-dynamodb'
 import { unmarshall } from '@aws-sdk/util-dynamodb'
 import type { Recordable } from '../domain/entry.ts'
 import type { Also, Movement } from '../domain/movement.ts'
 import type { Workspace } from '../domain/workspace.ts'
-import { answered, type Store, wasInTheWay } from './dynamodb.ts'
+import { conditionFailed, type Store, together, type Writes } from './dynamodb.ts'
 import { holdClosed, holdExtended } from './holds.ts'
-import { entryAbsent, entryPut, purchasePut } from './ledger.ts'
+import { entryAbsent, entryPut } from './ledger.ts'
+import { purchasePut } from './purchases.ts'
 import { retryPut } from './retries.ts'
 
 /** What became of one transaction, with the most telling of the reasons where it was cancelled. */
@@ -20,30 +19,19 @@ export type TransactionResult =
   | { workspace: Workspace | undefined }
 
 /**
- * Tries a movement once: everything it says in one transaction, or nothing. Each has a token of its own, so
- * a retry of the SDK's cannot apply it twice. Throws `Unavailable` when DynamoDB does not answer.
+ * Tries a movement once: everything it says in one transaction, or nothing. Throws `Unavailable` when DynamoDB
+ * does not answer.
  */
 export async function transact(store: Store, movement: Movement): Promise<TransactionResult> {
-  const items = [
+  const outcome = await together(store, [
     { Update: workspaceUpdate(store, movement) },
     { Put: entryPut(store, movement.entry) },
     ...(movement.also ?? []).map((also) => alsoWrite(store, movement.entry, also)),
-  ]
-  try {
-    await answered(
-      store.client.send(
-        new TransactWriteCommand({ TransactItems: items, ClientRequestToken: randomUUID() }),
-      ),
-    )
-    return { applied: true }
-  } catch (error) {
-    if (wasInTheWay(error)) return { conflict: true }
-    if (error instanceof TransactionCanceledException) {
-      const result = whyCancelled(error.CancellationReasons ?? [])
-      if (result) return result
-    }
-    throw error
-  }
+  ])
+  if (!('reasons' in outcome)) return outcome
+  const result = whyCancelled(outcome.reasons)
+  if (!result) throw outcome.error
+  return result
 }
 
 const conflictCodes = new Set([
@@ -66,11 +54,7 @@ function whyCancelled([workspace, entry, ...also]: CancellationReason[]):
   return undefined
 }
 
-function conditionFailed(reason: CancellationReason | undefined): boolean {
-  return reason?.Code === 'ConditionalCheckFailed'
-}
-
-type TransactItem = NonNullable<TransactWriteCommandInput['TransactItems']>[number]
+type TransactItem = Writes[number]
 
 function alsoWrite(store: Store, { workspaceId, at }: Recordable, also: Also): TransactItem {
   if ('purchase' in also) return { Put: purchasePut(store, also) }

@@ -9,7 +9,8 @@ import {
   type UnreportedEvent,
   withTokens,
 } from '../../client/src/server.ts'
-import * as output from '../../shared/http/output.ts'
+import * as output from '../../shared/http/answer-schemas.ts'
+import * as problems from '../../shared/http/problem-schemas.ts'
 import { type LocalStack, startLocalStack } from '../support/local-stack.ts'
 
 let stack: LocalStack
@@ -62,11 +63,11 @@ describe('every call', () => {
     check(output.planned, await client.putWorkspace({ workspace, plan: 'enterprise', quota: 9 }))
     check(output.meter, { ...(await client.meter({ workspace })) })
     const refused = await client.consume({ workspace, tokens: 1e12 }).catch((error) => error)
-    check(output.insufficientTokens, refused.problem)
+    check(problems.insufficientTokens, refused.problem)
     const invalid = await client.consume({ workspace, tokens: -1 }).catch((error) => error)
-    check(output.invalidRequest, invalid.problem)
+    check(problems.invalidRequest, invalid.problem)
     const missing = await client.meter({ workspace: 'nobody' }).catch((error) => error)
-    check(output.otherProblem, missing.problem)
+    check(problems.otherProblem, missing.problem)
 
     const admin = createBrowserClient({
       baseUrl: stack.url,

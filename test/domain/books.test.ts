@@ -4,12 +4,12 @@ import type {
   GrantEntry,
   HoldEntry,
   LedgerEntry,
+  OpenHold,
   PaymentEntry,
   PlanEntry,
   ResetEntry,
   UsageEntry,
 } from '../../shared/domain/entry.ts'
-import type { OpenHold } from '../../shared/domain/hold.ts'
 import type { Purchase } from '../../shared/domain/purchase.ts'
 import { purchaseWith } from '../support/purchase.ts'
 import { workspaceWith } from '../support/store.ts'

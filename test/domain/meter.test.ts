@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { catalog, type PlanId } from '../../shared/catalog.ts'
 import { meterOf, meterText } from '../../shared/domain/meter.ts'
 import type { Workspace } from '../../shared/domain/workspace.ts'
 import { workspaceWith } from '../support/store.ts'
@@ -38,6 +39,12 @@ describe('the meter', () => {
       held: 0,
     })
     expect(stored).toEqual(before)
+  })
+
+  it('calls the plan what the catalog calls it', () => {
+    for (const [plan, { name }] of Object.entries(catalog.plans)) {
+      expect(meterOf(workspaceWith({ plan: plan as PlanId }), july).planName).toBe(name)
+    }
   })
 
   it('never goes back to a month that is over', () => {

@@ -1,27 +1,23 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Books, differencesIn } from '../../shared/domain/books.ts'
-import type { LedgerEntry, Recordable } from '../../shared/domain/entry.ts'
-import {
-  chargeLate,
-  closeHold,
-  type OpenHold,
-  openHold,
-  returnExpired,
-  withExpiredReturned,
-} from '../../shared/domain/hold.ts'
+import type { LedgerEntry, OpenHold, Recordable } from '../../shared/domain/entry.ts'
 import { meterOf } from '../../shared/domain/meter.ts'
 import {
-  changeWorkspace,
-  grant,
   type Moment,
   type Movement,
   momentOf,
   type PurchaseChange,
-  reset,
-  settle,
-  use,
 } from '../../shared/domain/movement.ts'
+import { grant } from '../../shared/domain/movements/grant.ts'
+import { holdClosing } from '../../shared/domain/movements/hold-closing.ts'
+import { holdExpiry, withExpiredReturned } from '../../shared/domain/movements/hold-expiry.ts'
+import { holdOpening } from '../../shared/domain/movements/hold-opening.ts'
+import { lateCharge } from '../../shared/domain/movements/late-charge.ts'
+import { payment } from '../../shared/domain/movements/payment.ts'
+import { reset } from '../../shared/domain/movements/reset.ts'
+import { use } from '../../shared/domain/movements/use.ts'
+import { workspaceChange } from '../../shared/domain/movements/workspace-change.ts'
 import type { Period } from '../../shared/domain/period.ts'
 import type { Purchase } from '../../shared/domain/purchase.ts'
 import { isRefusal, type Refusal } from '../../shared/domain/refusal.ts'
@@ -134,19 +130,19 @@ describe('a refund while tokens are held', () => {
     const { workspace, moment } = shop
     const { owed } = workspace
     const release = { outcome: 'released' as const }
-    expect(closeHold(before, release, moment, workspace).when).toEqual({
+    expect(holdClosing(before, release, moment, workspace).when).toEqual({
       balanceAtLeast: 0,
       asRead: { owed },
     })
     // One dated later pays only where too little stays held, and so depends on what is.
     const later = { ...before, at: minutesLater(moment, 5), tokens: 500 }
     const more = { ...workspace, held: 3_500 }
-    expect(closeHold(later, release, moment, more)).toMatchObject({
+    expect(holdClosing(later, release, moment, more)).toMatchObject({
       when: { balanceAtLeast: 0, asRead: { owed }, heldAtLeast: 3_500 },
       entry: { returned: 500 },
     })
     const less = { ...workspace, held: 3_499 }
-    expect(closeHold(later, release, moment, less)).toMatchObject({
+    expect(holdClosing(later, release, moment, less)).toMatchObject({
       when: { asRead: { owed, held: 3_499 } },
       entry: { returned: 499, impounded: 1 },
     })
@@ -500,7 +496,7 @@ function opened() {
   let count = 0
   const creation = { workspaceId: 'acme', key: 'create', plan: 'enterprise' as const, by: 'ops' }
   const start = new Date('2026-07-14T09:00:00Z')
-  const created = allowed(changeWorkspace({ ...creation, quota: 2_000 }, momentOf(start)))
+  const created = allowed(workspaceChange({ ...creation, quota: 2_000 }, momentOf(start)))
   const purchases = new Map<string, Purchase>()
   const shop = {
     now: start,
@@ -526,7 +522,7 @@ function opened() {
     raises(tokens: number) {
       const key = `${++count}`
       const quota = shop.workspace.quota + tokens
-      shop.does(() => changeWorkspace({ ...creation, key, quota }, shop.moment, shop.workspace))
+      shop.does(() => workspaceChange({ ...creation, key, quota }, shop.moment, shop.workspace))
     },
     buys(tokens: number) {
       const purchaseId = `pur_${++count}`
@@ -545,27 +541,27 @@ function opened() {
         .filter((other) => other.pending > 0 && key(other) < key(purchase))
         .reduce((sum, { pending }) => sum + pending, 0)
       return shop.does((seen) =>
-        settle(purchase, standing, shop.moment, seen ?? shop.workspace, ahead),
+        payment(purchase, standing, shop.moment, seen ?? shop.workspace, ahead),
       )
     },
     holds(tokens: number, { minutesAhead = 0 } = {}): OpenHold {
       const request = { workspaceId: 'acme', holdId: `hold_${++count}`, tokens, ttlSeconds: 900 }
       const now = new Date(shop.now.getTime() + minutesAhead * 60_000)
       const moment = { ...shop.moment, at: now.toISOString() }
-      return shop.does((seen) => openHold(request, moment, seen))
+      return shop.does((seen) => holdOpening(request, moment, seen))
     },
     closes(hold: OpenHold, used: number) {
       const closing =
         used > 0 ? { outcome: 'settled' as const, tokens: used } : { outcome: 'released' as const }
-      return shop.does((seen) => closeHold(hold, closing, shop.moment, seen))
+      return shop.does((seen) => holdClosing(hold, closing, shop.moment, seen))
     },
     expires() {
-      const build = () => returnExpired(shop.workspace, shop.open, shop.now)
+      const build = () => holdExpiry(shop.workspace, shop.open, shop.now)
       return build() && shop.does(() => build()!)
     },
     chargesLate(expired: LedgerEntry, used: number) {
       if (expired.type !== 'hold') throw new Error('not a hold')
-      return shop.does((seen) => chargeLate(expired, used, shop.moment, seen))
+      return shop.does((seen) => lateCharge(expired, used, shop.moment, seen))
     },
     turnsTo(period: Period) {
       shop.does(() => reset(shop.workspace, period))

@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { type Meter, meterOf } from '../../shared/domain/meter.ts'
-import { changeWorkspace, momentOf, reset, settle, use } from '../../shared/domain/movement.ts'
+import { momentOf } from '../../shared/domain/movement.ts'
+import { payment } from '../../shared/domain/movements/payment.ts'
+import { reset } from '../../shared/domain/movements/reset.ts'
+import { use } from '../../shared/domain/movements/use.ts'
+import { workspaceChange } from '../../shared/domain/movements/workspace-change.ts'
 import { type PlanId, quotaOf } from '../../shared/domain/plan.ts'
-import { standingOf } from '../../shared/domain/purchase.ts'
 import { isRefusal } from '../../shared/domain/refusal.ts'
+import { standingOf } from '../../shared/domain/standing.ts'
 import type { Workspace } from '../../shared/domain/workspace.ts'
 import { allowed, apply } from '../support/apply.ts'
 import { factsWith, purchaseWith } from '../support/purchase.ts'
@@ -77,7 +81,7 @@ function tell(plan: PlanId, ownQuota = 0) {
   const quota = quotaOf(plan, ownQuota)
   const moment = momentOf(july)
   const creation = { workspaceId: 'acme', key: 'create', plan, quota, by: 'host-app' }
-  let workspace: Workspace = apply(undefined, allowed(changeWorkspace(creation, moment)))
+  let workspace: Workspace = apply(undefined, allowed(workspaceChange(creation, moment)))
   let uses = 0
 
   const then = (movement: Parameters<typeof apply>[1] | { refused: string }, now = july): Meter => {
@@ -92,7 +96,7 @@ function tell(plan: PlanId, ownQuota = 0) {
     },
     bought: (tokens: number) => {
       const purchase = purchaseWith({ tokens })
-      return then(settle(purchase, standingOf(purchase, factsWith()), moment, workspace))
+      return then(payment(purchase, standingOf(purchase, factsWith()), moment, workspace))
     },
     resetInAugust: () => {
       const unwritten = meterOf(workspace, august, 'admin')

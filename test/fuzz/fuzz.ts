@@ -5,8 +5,12 @@ import { readBooks } from '../../audit/read.ts'
 import { differencesIn } from '../../shared/domain/books.ts'
 import { type PlanId, planIds } from '../../shared/domain/plan.ts'
 import { isWorkspaceId } from '../../shared/domain/workspace-id.ts'
-import { insufficientTokens, invalidRequest, otherProblem } from '../../shared/http/output.ts'
 import { problems } from '../../shared/http/problem.ts'
+import {
+  insufficientTokens,
+  invalidRequest,
+  otherProblem,
+} from '../../shared/http/problem-schemas.ts'
 import type { Store } from '../../shared/store/dynamodb.ts'
 import type { DynamoDbProxy, Write } from '../support/dynamodb-proxy.ts'
 import type { LocalStack } from '../support/local-stack.ts'

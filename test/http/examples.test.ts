@@ -5,13 +5,13 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type * as z from 'zod/mini'
 import type { Scope } from '../../shared/http/caller.ts'
 import { type Example, examples, storyBegins } from '../../shared/http/examples.ts'
+import { answers } from '../../shared/http/output.ts'
 import {
-  answers,
   gatewayMessage,
   insufficientTokens,
   invalidRequest,
   otherProblem,
-} from '../../shared/http/output.ts'
+} from '../../shared/http/problem-schemas.ts'
 import { type Route, routes, routesOf } from '../../shared/http/routes.ts'
 import { type Answer, type LocalStack, signer, startLocalStack } from '../support/local-stack.ts'
 

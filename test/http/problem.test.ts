@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { answer, problem, problemCodes, refusal } from '../../shared/http/problem.ts'
+import { answer } from '../../shared/http/answer.ts'
+import { problem, problemCodes, refusal } from '../../shared/http/problem.ts'
 import { workspaceWith } from '../support/store.ts'
 
 describe('a problem document', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it } from 'vitest'
-import type { Request } from '../../shared/http/endpoint.ts'
+import type { RequestTo } from '../../shared/http/endpoint.ts'
 import { pathParameters } from '../../shared/http/input.ts'
 import { keyOf, routes, routesOf } from '../../shared/http/routes.ts'
 
@@ -29,15 +29,15 @@ describe('a route', () => {
 
   // What follows is checked by the compiler.
   it('hands its function what its path and its body have, and nothing else', () => {
-    expectTypeOf<Request<'consume'>>().toHaveProperty('key')
-    expectTypeOf<Request<'consume'>['body']['tokens']>().toEqualTypeOf<number>()
-    expectTypeOf<Request<'consume'>>().not.toHaveProperty('holdId')
-    expectTypeOf<Request<'settle-hold'>>().toHaveProperty('holdId')
-    expectTypeOf<Request<'settle-hold'>>().not.toHaveProperty('purchaseId')
-    expectTypeOf<Request<'get-purchase'>>().toHaveProperty('purchaseId')
-    expectTypeOf<Request<'get-purchase'>>().not.toHaveProperty('key')
-    expectTypeOf<Request<'meter'>>().not.toHaveProperty('body')
-    expectTypeOf<Request<'activity'>['query']['limit']>().toEqualTypeOf<number>()
-    expectTypeOf<Request<'meter'>['caller']['subject']>().toEqualTypeOf<string>()
+    expectTypeOf<RequestTo<'consume'>>().toHaveProperty('key')
+    expectTypeOf<RequestTo<'consume'>['body']['tokens']>().toEqualTypeOf<number>()
+    expectTypeOf<RequestTo<'consume'>>().not.toHaveProperty('holdId')
+    expectTypeOf<RequestTo<'settle-hold'>>().toHaveProperty('holdId')
+    expectTypeOf<RequestTo<'settle-hold'>>().not.toHaveProperty('purchaseId')
+    expectTypeOf<RequestTo<'get-purchase'>>().toHaveProperty('purchaseId')
+    expectTypeOf<RequestTo<'get-purchase'>>().not.toHaveProperty('key')
+    expectTypeOf<RequestTo<'meter'>>().not.toHaveProperty('body')
+    expectTypeOf<RequestTo<'activity'>['query']['limit']>().toEqualTypeOf<number>()
+    expectTypeOf<RequestTo<'meter'>['caller']['subject']>().toEqualTypeOf<string>()
   })
 })

@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { openHold as openMovement } from '../../shared/domain/hold.ts'
+import { holdOpening } from '../../shared/domain/movements/hold-opening.ts'
 import { changeWorkspace } from '../../shared/operations/change-workspace.ts'
 import { closeHold } from '../../shared/operations/close-hold.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { extendHold } from '../../shared/operations/extend-hold.ts'
+import { getWorkspace } from '../../shared/operations/get-workspace.ts'
 import { grantTokens } from '../../shared/operations/grant-tokens.ts'
 import { openHold } from '../../shared/operations/open-hold.ts'
 import { commit } from '../../shared/store/commit.ts'
 import type { Store } from '../../shared/store/dynamodb.ts'
-import { listOpenHolds, readForDisplay } from '../../shared/store/holds.ts'
+import { listOpenHolds } from '../../shared/store/holds.ts'
 import { readEntry } from '../../shared/store/ledger.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
 import { entriesOf, expectBooksToBalance } from '../support/books.ts'
@@ -585,7 +586,7 @@ describe('an expired hold', () => {
         workspaceId: id,
         now: later(6),
         decide: (moment, seen) =>
-          openMovement({ workspaceId: id, holdId, tokens: 1_000, ttlSeconds }, moment, seen),
+          holdOpening({ workspaceId: id, holdId, tokens: 1_000, ttlSeconds }, moment, seen),
       })
     await open('leaving', 60)
     wire.next(
@@ -604,11 +605,11 @@ describe('an expired hold', () => {
   it('is shown as returned without a write', async () => {
     const id = await workspace()
     await opened(id, 'k', 70_000, 5)
-    expect(await readForDisplay(store, id, later(4))).toMatchObject({
+    expect(await getWorkspace(store, id, later(4))).toMatchObject({
       balance: 30_000,
       held: 70_000,
     })
-    expect(await readForDisplay(store, id, later(5))).toMatchObject({ balance: 100_000, held: 0 })
+    expect(await getWorkspace(store, id, later(5))).toMatchObject({ balance: 100_000, held: 0 })
     expect(await readWorkspace(store, id)).toMatchObject({ balance: 30_000, held: 70_000 })
   })
 

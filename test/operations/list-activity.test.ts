@@ -108,7 +108,7 @@ describe('the history of tokens and money', () => {
       { type: 'payment', tokens: 1_000_000, status: 'paid' },
       { type: 'purchase', status: 'paid', tokens: 1_000_000, credited: 1_000_000, amount: 250 },
       { type: 'grant', tokens: 5, reason: 'r' },
-      { type: 'plan', effect: 'created' },
+      { type: 'plan', effect: 'created', plan: 'pro', planName: 'Pro' },
     ])
     for (const entry of entries!) {
       for (const field of ['workspaceId', 'entryId', 'listedAt', 'sessionId', 'closed']) {

@@ -6,23 +6,23 @@ import {
   checkoutActions,
   type PaymentAction,
 } from '../../local/stripe/state.ts'
-import { momentOf, settle } from '../../shared/domain/movement.ts'
+import { momentOf } from '../../shared/domain/movement.ts'
+import { payment } from '../../shared/domain/movements/payment.ts'
 import { periodOf } from '../../shared/domain/period.ts'
+import { isPaid, type Purchase } from '../../shared/domain/purchase.ts'
+import { isRefusal } from '../../shared/domain/refusal.ts'
 import {
-  isPaid,
+  atStanding,
   movesTokens,
   type PaymentFacts,
-  type Purchase,
-  settled,
   standingOf,
   stands,
-} from '../../shared/domain/purchase.ts'
-import { isRefusal } from '../../shared/domain/refusal.ts'
+} from '../../shared/domain/standing.ts'
 import { topUpsLeftOf, type Workspace } from '../../shared/domain/workspace.ts'
 import { followEvent } from '../../shared/operations/follow-event.ts'
 import { readFacts } from '../../shared/payments/checkout.ts'
 import type { Store } from '../../shared/store/dynamodb.ts'
-import { readPurchase } from '../../shared/store/ledger.ts'
+import { readPurchase } from '../../shared/store/purchases.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
 import { apply } from '../support/apply.ts'
 import { entriesOf, expectBooksToBalance } from '../support/books.ts'
@@ -214,9 +214,9 @@ describe('deliveries between the changes they tell of', () => {
     const standing = standingOf(purchase, facts)
     if (stands(purchase, standing)) return { purchase, workspace }
     if (!movesTokens(purchase, standing)) {
-      return { purchase: settled(purchase, standing, now.toISOString()), workspace }
+      return { purchase: atStanding(purchase, standing, now.toISOString()), workspace }
     }
-    const movement = settle(purchase, standing, momentOf(now), workspace)
+    const movement = payment(purchase, standing, momentOf(now), workspace)
     if (isRefusal(movement)) throw new Error(movement.refused)
     const [also] = movement.also!
     if (!('purchase' in also!)) throw new Error('the movement leaves the purchase as it is')

@@ -3,7 +3,7 @@ import Stripe from 'stripe'
 import { afterAll, beforeAll, beforeEach, expect, inject, it } from 'vitest'
 import { type HttpServer, serve } from '../../local/http.ts'
 import { handleSecretsApi, stripeSecretName } from '../../local/secrets.ts'
-import type { Answer } from '../../shared/http/problem.ts'
+import type { Answer } from '../../shared/http/answer.ts'
 import { listenForSignals } from '../support/signals.ts'
 import { openTestStore } from '../support/store.ts'
 

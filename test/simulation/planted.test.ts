@@ -12,6 +12,7 @@ const planted = vi.hoisted(() => {
   const now: { bug?: PlantedBug } = {}
   return {
     now,
+    real,
     /** The module with each function asking, at every call, whether a bug stands in its place. */
     breakable(module: object): object {
       const functions = Object.entries(module).map(([name, exported]) => {
@@ -28,9 +29,30 @@ const planted = vi.hoisted(() => {
 })
 
 vi.mock('../../shared/domain/hold.ts', async (original) => planted.breakable(await original()))
-vi.mock('../../shared/domain/movement.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/domain/movements/hold-closing.ts', async (original) =>
+  planted.breakable(await original()),
+)
+vi.mock('../../shared/domain/movements/hold-expiry.ts', async (original) =>
+  planted.breakable(await original()),
+)
+vi.mock('../../shared/domain/movements/hold-opening.ts', async (original) =>
+  planted.breakable(await original()),
+)
+vi.mock('../../shared/domain/movements/late-charge.ts', async (original) =>
+  planted.breakable(await original()),
+)
+vi.mock('../../shared/domain/movements/payment.ts', async (original) =>
+  planted.breakable(await original()),
+)
+vi.mock('../../shared/domain/movements/use.ts', async (original) =>
+  planted.breakable(await original()),
+)
+vi.mock('../../shared/domain/movements/workspace-change.ts', async (original) =>
+  planted.breakable(await original()),
+)
 vi.mock('../../shared/domain/owed.ts', async (original) => planted.breakable(await original()))
 vi.mock('../../shared/domain/purchase.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/domain/standing.ts', async (original) => planted.breakable(await original()))
 vi.mock('../../shared/domain/workspace.ts', async (original) => planted.breakable(await original()))
 vi.mock('../../shared/operations/derived-id.ts', async (original) =>
   planted.breakable(await original()),
@@ -44,6 +66,7 @@ vi.mock('../../shared/store/events-cursor.ts', async (original) =>
 )
 vi.mock('../../shared/store/holds.ts', async (original) => planted.breakable(await original()))
 vi.mock('../../shared/store/ledger.ts', async (original) => planted.breakable(await original()))
+vi.mock('../../shared/store/purchases.ts', async (original) => planted.breakable(await original()))
 vi.mock('../../shared/store/retries.ts', async (original) => planted.breakable(await original()))
 vi.mock('../../shared/store/transact.ts', async (original) => planted.breakable(await original()))
 vi.mock('../../shared/store/workspaces.ts', async (original) => planted.breakable(await original()))
@@ -58,6 +81,11 @@ describe('the simulator notices', () => {
   })
   afterAll(() => {
     console.info(['| planted bug | histories |', '|---|---|', ...took].join('\n'))
+  })
+
+  it('for each bug is in the place of functions that are there', () => {
+    const broken = plantedBugs.flatMap(({ instead = {} }) => Object.keys(instead))
+    expect(broken.filter((name) => !(name in planted.real))).toEqual([])
   })
 
   it.each(plantedBugs)(

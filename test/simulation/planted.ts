@@ -118,7 +118,7 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'a hold that makes do with less takes what it saw, whatever is there by now',
     instead: {
-      openHold:
+      holdOpening:
         (real) =>
         (...given: Any[]) => {
           const movement = real(...given)
@@ -133,7 +133,7 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'a hold makes do with less than would do',
     instead: {
-      openHold:
+      holdOpening:
         (real) =>
         (request: Any, ...given: Any[]) => {
           const { atLeast } = request
@@ -153,14 +153,14 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'a closed hold is given out as an open one',
     instead: {
-      endOf: (real) => (hold: Any, moment: Any) =>
+      holdEndOf: (real) => (hold: Any, moment: Any) =>
         hold.type === 'hold' ? undefined : real(hold, moment),
     },
   },
   {
     name: 'a hold whose time or month is over is given out until somebody returns it',
     instead: {
-      endOf: (real) => (hold: Any, moment: Any) =>
+      holdEndOf: (real) => (hold: Any, moment: Any) =>
         hold.type === 'open' ? undefined : real(hold, moment),
     },
   },
@@ -173,7 +173,7 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'a refund takes back what has been spent already',
     instead: {
-      settle: (real) => (purchase: Any, standing: Any, moment: Any, seen: Any) => {
+      payment: (real) => (purchase: Any, standing: Any, moment: Any, seen: Any) => {
         const plenty = { ...seen, topUps: 9e14, balance: 9e14 }
         return { ...real(purchase, standing, moment, plenty), when: {} }
       },
@@ -182,7 +182,7 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'what was taken is given back as often as a dispute is won',
     instead: {
-      settle:
+      payment:
         (real) =>
         (purchase: Any, ...given: Any[]) => {
           const movement = real(purchase, ...given)
@@ -196,7 +196,7 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'a purchase that was refunded is credited again',
     instead: {
-      settle:
+      payment:
         (real) =>
         (purchase: Any, ...given: Any[]) =>
           real({ ...purchase, status: 'open' }, ...given),
@@ -230,7 +230,7 @@ export const plantedBugs: PlantedBug[] = [
       }),
       stands: (real) => (purchase: Any, standing: Any) =>
         real(purchase, standing) && purchase.receiptUrl === standing.receiptUrl,
-      settled: (real) => (purchase: Any, standing: Any, at: string) => ({
+      atStanding: (real) => (purchase: Any, standing: Any, at: string) => ({
         ...real(purchase, standing, at),
         receiptUrl: standing.receiptUrl,
       }),
@@ -300,7 +300,7 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'what has been paid for is refused where a workspace has much already',
     instead: {
-      settle:
+      payment:
         (real) =>
         (...given: Any[]) => {
           const movement = real(...given)
@@ -451,7 +451,7 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'a smaller plan applies at once',
     instead: {
-      changeWorkspace: (real) => (change: Any, moment: Any, seen: Any) => {
+      workspaceChange: (real) => (change: Any, moment: Any, seen: Any) => {
         const movement = real(change, moment, seen)
         if (movement.entry.effect !== 'waits_for_reset') return movement
         const tokens = Math.max(change.quota - seen.quota, -seen.balance)
@@ -485,7 +485,7 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'an expired hold is returned, and settled from what it held too',
     instead: {
-      chargeLate:
+      lateCharge:
         (real) =>
         (hold: Any, ...given: Any[]) => {
           const movement = real(hold, ...given)
@@ -502,12 +502,12 @@ export const plantedBugs: PlantedBug[] = [
   },
   {
     name: 'an expired hold comes back only by a settle',
-    instead: { returnExpired: () => () => undefined },
+    instead: { holdExpiry: () => () => undefined },
   },
   {
     name: 'a settle that comes after its hold expired is refused',
     instead: {
-      chargeLate:
+      lateCharge:
         (real) =>
         (hold: Any, _tokens: number, ...given: Any[]) =>
           real(hold, 0, ...given),
@@ -538,7 +538,7 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'a release forgets to look at what is owed',
     instead: {
-      closeHold: (real) => (hold: Any, closing: Any, moment: Any, seen: Any) => {
+      holdClosing: (real) => (hold: Any, closing: Any, moment: Any, seen: Any) => {
         const movement = real(hold, closing, moment, seen && { ...seen, owed: undefined })
         if (closing.outcome === 'settled') return movement
         const { owed: _, ...asRead } = movement.when.asRead ?? {}
@@ -597,14 +597,14 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'who settles first is served first, whoever was reversed first',
     instead: {
-      settle: (real) => (purchase: Any, standing: Any, moment: Any, seen: Any) =>
+      payment: (real) => (purchase: Any, standing: Any, moment: Any, seen: Any) =>
         real(purchase, standing, moment, seen, 0),
     },
   },
   {
     name: 'a purchase with tokens pending is not put on the list',
     instead: {
-      settle:
+      payment:
         (real) =>
         (...given: Any[]) => {
           const movement = real(...given)
@@ -615,7 +615,7 @@ export const plantedBugs: PlantedBug[] = [
   {
     name: 'a reversal is computed from a workspace that has moved since',
     instead: {
-      settle:
+      payment:
         (real) =>
         (...given: Any[]) => {
           const movement = real(...given)

@@ -8,6 +8,7 @@ import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
 import { extendHold } from '../../shared/operations/extend-hold.ts'
 import { followEvent } from '../../shared/operations/follow-event.ts'
 import { getPurchase } from '../../shared/operations/get-purchase.ts'
+import { getWorkspace } from '../../shared/operations/get-workspace.ts'
 import { grantTokens } from '../../shared/operations/grant-tokens.ts'
 import { openHold } from '../../shared/operations/open-hold.ts'
 import { type Reconciled, reconcile } from '../../shared/operations/reconcile.ts'
@@ -16,8 +17,7 @@ import { settlePurchase } from '../../shared/operations/settle-purchase.ts'
 import { startPurchase } from '../../shared/operations/start-purchase.ts'
 import { verifyEvent } from '../../shared/payments/events.ts'
 import { leaseMs, readEventsCursor } from '../../shared/store/events-cursor.ts'
-import { readForDisplay } from '../../shared/store/holds.ts'
-import { readPurchase } from '../../shared/store/ledger.ts'
+import { readPurchase } from '../../shared/store/purchases.ts'
 import { pageOfDue, type Retry } from '../../shared/store/retries.ts'
 import { ownPartitions, schema } from '../../shared/store/schema.ts'
 import { readWorkspace } from '../../shared/store/workspaces.ts'
@@ -646,9 +646,9 @@ class World {
   async #readMeter(workspaceId: string, now: Date): Promise<object> {
     const book = this.#witness.books.get(workspaceId)
     const before = JSON.stringify(this.#engine.partition(this.#tables.workspacesTable, workspaceId))
-    const shown = await readForDisplay(this.#store, workspaceId, now)
+    const shown = await getWorkspace(this.#store, workspaceId, now)
     const after = JSON.stringify(this.#engine.partition(this.#tables.workspacesTable, workspaceId))
-    if (!shown || !book || before !== after) return {}
+    if ('refused' in shown || !book || before !== after) return {}
     const meter = meterOf(shown, now, 'admin')
     const { remaining, used, limit, quota, topUps, held } = meter
     const available = book.availableAt(now.getTime())

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { QueryCommand } from '@aws-sdk/lib-dynamodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { changeWorkspace, grant, type Use, use } from '../../shared/domain/movement.ts'
+import { grant } from '../../shared/domain/movements/grant.ts'
+import { type Use, use } from '../../shared/domain/movements/use.ts'
+import { workspaceChange } from '../../shared/domain/movements/workspace-change.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
 import type { Workspace } from '../../shared/domain/workspace.ts'
 import { consumeTokens } from '../../shared/operations/consume-tokens.ts'
@@ -56,7 +58,7 @@ function entryIdOf(body: Record<string, unknown>): string {
 async function starter(): Promise<string> {
   const workspaceId = `w-${randomUUID()}`
   const creation = { workspaceId, key: 'create', plan: 'starter' as const, quota: 100_000, by: 't' }
-  await commit(beside, { workspaceId, now: july, decide: (at) => changeWorkspace(creation, at) })
+  await commit(beside, { workspaceId, now: july, decide: (at) => workspaceChange(creation, at) })
   return workspaceId
 }
 
@@ -490,7 +492,7 @@ describe('amounts that depend on the state', () => {
         return commit(store, {
           workspaceId,
           now: july,
-          decide: (moment, seen) => changeWorkspace(creation, moment, seen),
+          decide: (moment, seen) => workspaceChange(creation, moment, seen),
         })
       }),
     )
@@ -517,7 +519,7 @@ describe('the books', () => {
             return commit(store, {
               workspaceId,
               now,
-              decide: (moment, seen) => changeWorkspace(pro, moment, seen),
+              decide: (moment, seen) => workspaceChange(pro, moment, seen),
             })
           }
           const onShortfall = n % 4 === 0 ? ('drain' as const) : ('refuse' as const)

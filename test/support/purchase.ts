@@ -1,4 +1,5 @@
-import type { PaymentFacts, Purchase } from '../../shared/domain/purchase.ts'
+import type { Purchase } from '../../shared/domain/purchase.ts'
+import type { PaymentFacts } from '../../shared/domain/standing.ts'
 
 /** An order of 1,000,000 tokens for $2.50, whose checkout is open. */
 export function purchaseWith(over: Partial<Purchase> = {}): Purchase {

@@ -1,20 +1,79 @@
 import { describe, expect, it } from 'vitest'
-import type { PaymentEntry } from '../../shared/domain/entry.ts'
+import type { PaymentEntry } from '../../../shared/domain/entry.ts'
+import { type Movement, momentOf, type PurchaseChange } from '../../../shared/domain/movement.ts'
+import { payment } from '../../../shared/domain/movements/payment.ts'
+import { use } from '../../../shared/domain/movements/use.ts'
+import type { Purchase } from '../../../shared/domain/purchase.ts'
+import { isRefusal } from '../../../shared/domain/refusal.ts'
+import { type PaymentFacts, standingOf } from '../../../shared/domain/standing.ts'
 import {
-  type Movement,
-  momentOf,
-  type PurchaseChange,
-  settle,
-  use,
-} from '../../shared/domain/movement.ts'
-import { type PaymentFacts, type Purchase, standingOf } from '../../shared/domain/purchase.ts'
-import { isRefusal } from '../../shared/domain/refusal.ts'
-import { topUpsLeftOf, topUpsMax, usedOf, type Workspace } from '../../shared/domain/workspace.ts'
-import { apply } from '../support/apply.ts'
-import { factsWith, purchaseWith } from '../support/purchase.ts'
-import { workspaceWith } from '../support/store.ts'
+  topUpsLeftOf,
+  topUpsMax,
+  usedOf,
+  type Workspace,
+} from '../../../shared/domain/workspace.ts'
+import { allowed, apply } from '../../support/apply.ts'
+import { factsWith, purchaseWith } from '../../support/purchase.ts'
+import { workspaceWith } from '../../support/store.ts'
 
-const moment = momentOf(new Date('2026-07-14T09:00:00Z'))
+const moment = momentOf(new Date('2026-07-14T09:00:00.000Z'))
+const recorded = { workspaceId: 'acme', at: '2026-07-14T09:00:00.000Z', period: '2026-07' }
+
+describe('a payment as a movement', () => {
+  it('of what was paid only asks that the workspace can count it', () => {
+    const purchase = purchaseWith()
+    const standing = standingOf(purchase, factsWith())
+    const movement = allowed(payment(purchase, standing, moment, workspaceWith()))
+    expect(movement.entry).toEqual({
+      type: 'payment',
+      ...recorded,
+      entryId: 'payment#pur_1#3',
+      purchaseId: 'pur_1',
+      status: 'paid',
+      tokens: 1_000_000,
+      shortfall: 0,
+    })
+    expect(movement.when).toEqual({})
+    // It was open until now, and counted as such.
+    expect(movement.add).toEqual({ topUps: 1_000_000, balance: 1_000_000, openOrders: -1 })
+  })
+
+  it('of what is taken back asks that nothing has moved since it was computed', () => {
+    const purchase = purchaseWith({ status: 'paid', version: 3 })
+    const standing = standingOf(purchase, factsWith({ amountRefunded: 100 }))
+    const seen = workspaceWith({ topUps: 1_000_000, balance: 2_900_000, held: 50_000 })
+    const movement = allowed(payment(purchase, standing, moment, seen))
+    expect(movement.when).toEqual({ asRead: { version: seen.version } })
+    expect(movement.add).toEqual({ topUps: -400_000, balance: -400_000 })
+  })
+
+  it('of what comes back asks nothing of the workspace', () => {
+    const purchase = purchaseWith({ status: 'refunded', reversed: 400_000, taken: 400_000 })
+    const standing = standingOf(purchase, factsWith())
+    const movement = allowed(payment(purchase, standing, moment, workspaceWith()))
+    expect(movement.when).toEqual({})
+    expect(movement.add).toEqual({ topUps: 400_000, balance: 400_000 })
+    expect(movement.entry).toMatchObject({ tokens: 400_000, shortfall: 0 })
+  })
+
+  it('that moves nothing changes no amount', () => {
+    const purchase = purchaseWith({ status: 'paid', version: 3 })
+    const standing = standingOf(purchase, factsWith({ amountRefunded: 250 }))
+    const spent = workspaceWith({ topUps: 1_000_000, balance: 0 })
+    const movement = allowed(payment(purchase, standing, moment, spent))
+    expect(movement.entry).toMatchObject({ tokens: 0, shortfall: 1_000_000 })
+    expect(movement.add).toEqual({})
+  })
+
+  it('at the same reversal as before takes nothing and gives nothing back', () => {
+    // A dispute beside a refund: its status changes, and what the purchase should lose does not.
+    const purchase = purchaseWith({ status: 'refunded', reversed: 400_000, taken: 400_000 })
+    const standing = { status: 'disputed', reversed: 400_000, lost: false } as const
+    const movement = allowed(payment(purchase, standing, moment, workspaceWith()))
+    expect(movement.entry).toMatchObject({ tokens: 0, shortfall: 0 })
+    expect(movement.add).toEqual({})
+  })
+})
 
 describe('a payment', () => {
   it('gives all its tokens at once, and remembers the customer', () => {
@@ -39,7 +98,7 @@ describe('a payment', () => {
 
   it('is credited whatever the workspace has: the ceiling is for orders and grants', () => {
     const full = workspaceWith({ topUps: topUpsMax })
-    const movement = settle(purchaseWith(), standingOf(purchaseWith(), factsWith()), moment, full)
+    const movement = payment(purchaseWith(), standingOf(purchaseWith(), factsWith()), moment, full)
     expect(movement).toMatchObject({ when: {}, add: { topUps: 1_000_000, balance: 1_000_000 } })
     expect(apply(full, movement).topUps).toBe(topUpsMax + 1_000_000)
   })
@@ -163,7 +222,7 @@ function open(start: Workspace = workspaceWith(), order: Purchase = purchaseWith
     entries: [] as PaymentEntry[],
     says(over: Partial<PaymentFacts>): PaymentEntry {
       const standing = standingOf(buyer.purchase, factsWith(over))
-      const movement = settle(buyer.purchase, standing, moment, buyer.workspace)
+      const movement = payment(buyer.purchase, standing, moment, buyer.workspace)
       if (isRefusal(movement)) throw new Error(movement.refused)
       return buyer.carryOut(movement)
     },

@@ -1,10 +1,51 @@
 import { describe, expect, it } from 'vitest'
-import { momentOf, reset } from '../../shared/domain/movement.ts'
-import { asOf } from '../../shared/domain/workspace.ts'
-import { apply } from '../support/apply.ts'
-import { workspaceWith } from '../support/store.ts'
+import { reset } from '../../../shared/domain/movements/reset.ts'
+import { asOf } from '../../../shared/domain/workspace.ts'
+import { apply } from '../../support/apply.ts'
+import { workspaceWith } from '../../support/store.ts'
 
 describe('the reset', () => {
+  it('may only be written over exactly what it was computed from', () => {
+    const seen = workspaceWith({
+      topUps: 700_000,
+      balance: 900_000,
+      held: 100_000,
+      holds: 1,
+      holdsExpireFrom: '2026-07-31T23:59:00.000Z',
+      days: { 3: 1_700_000 },
+      next: { plan: 'starter', quota: 100_000 },
+    })
+    const { plan, quota, topUps, balance, held, period, days, next } = seen
+    const movement = reset(seen, '2026-08')
+    expect(movement).toEqual({
+      entry: {
+        type: 'reset',
+        workspaceId: 'acme',
+        entryId: 'reset#2026-08',
+        at: '2026-08-01T00:00:00.000Z',
+        period: '2026-08',
+        plan: 'starter',
+        quota: 100_000,
+        topUps: 700_000,
+        closed: { period, quota, topUps, used: 1_700_000, expired: 300_000, days },
+      },
+      when: { asRead: { plan, quota, topUps, balance, held, period, days, next } },
+      add: {},
+      set: {
+        plan: 'starter',
+        quota: 100_000,
+        topUps: 700_000,
+        balance: 800_000,
+        held: 0,
+        holds: 0,
+        holdsExpireFrom: undefined,
+        period: '2026-08',
+        days: {},
+        next: undefined,
+      },
+    })
+  })
+
   it('ends the unused quota and keeps the unused top-ups', () => {
     const used = workspaceWith({ topUps: 1_000_000, balance: 1_800_000, days: { 3: 1_200_000 } })
     const movement = reset(used, '2026-08')
@@ -88,16 +129,5 @@ describe('the reset', () => {
     for (const change of changed) {
       expect(() => apply({ ...read, ...change }, movement)).toThrow('as read')
     }
-  })
-})
-
-describe('a moment', () => {
-  it('counts in the later month of a workspace that another clock has moved on', () => {
-    const late = new Date('2026-07-31T23:59:59Z')
-    expect(momentOf(late, '2026-08')).toEqual({
-      at: '2026-07-31T23:59:59.000Z',
-      period: '2026-08',
-      day: '1',
-    })
   })
 })
