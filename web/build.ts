@@ -92,7 +92,7 @@ async function bundle(): Promise<{ metafile: Metafile; outputs: Map<string, Outp
   return { metafile, outputs: new Map(outputs) }
 }
 
-const elements = ['web/token-meter.ts', 'web/token-usage.ts']
+const elements = ['web/meter/token-meter.ts', 'web/usage/token-usage.ts']
 
 /** A page links to what it needs by the name of the source beside it, and gets the name of the output. */
 const pages = [

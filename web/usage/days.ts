@@ -1,5 +1,5 @@
-import { dateOf, endOf, type Period } from '../shared/domain/period.ts'
-import type { ActivityPage } from './service.ts'
+import { dateOf, endOf, type Period } from '../../shared/domain/period.ts'
+import type { ActivityPage } from '../service.ts'
 
 export type Month = ActivityPage['months'][number]
 

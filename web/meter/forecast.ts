@@ -1,5 +1,5 @@
-import type { Meter } from '../shared/domain/meter.ts'
-import { startOf } from '../shared/domain/period.ts'
+import type { Meter } from '../../shared/domain/meter.ts'
+import { startOf } from '../../shared/domain/period.ts'
 
 export type Forecast = { outcome: 'lasts' } | { outcome: 'runs_out'; at: Date }
 

@@ -1,9 +1,9 @@
 import { html, nothing, type TemplateResult } from 'lit'
-import { isPaid } from '../shared/domain/purchase.ts'
-import { fill } from './format.ts'
-import type { ActivityPage } from './service.ts'
-import type { UsageFormats } from './usage-format.ts'
-import type { UsageStrings } from './usage-strings.ts'
+import { isPaid } from '../../shared/domain/purchase.ts'
+import { fill } from '../format.ts'
+import type { ActivityPage } from '../service.ts'
+import type { UsageFormats } from './formats.ts'
+import type { UsageStrings } from './strings.ts'
 
 export type Entry = NonNullable<ActivityPage['entries']>[number]
 

@@ -1,5 +1,5 @@
 import { svg, type TemplateResult } from 'lit'
-import type { Meter } from '../shared/domain/meter.ts'
+import type { Meter } from '../../shared/domain/meter.ts'
 import { spark } from './icons.ts'
 
 /** How close the workspace is to its limit, where people should start to act. */

@@ -1,6 +1,6 @@
-import { englishReceiptStrings } from './receipt-strings.ts'
+import { englishReceiptStrings } from '../receipt-strings.ts'
 
-/** Every text of the usage page; see `strings.ts` of the meter. */
+/** Every text of the usage page; see `meter/strings.ts`. */
 export const englishUsageStrings = {
   usage: 'Token usage',
   loading: 'Loading usage…',

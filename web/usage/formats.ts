@@ -1,4 +1,4 @@
-import { formatsFor } from './format.ts'
+import { formatsFor } from '../format.ts'
 
 /** What the usage page writes beside the meter's formats, which every host loads. */
 export function usageFormatsFor(locale: string) {

@@ -1,5 +1,17 @@
 import { html, LitElement, nothing, type TemplateResult, unsafeCSS } from 'lit'
-import { isPaid } from '../shared/domain/purchase.ts'
+import { isPaid } from '../../../shared/domain/purchase.ts'
+import controls from '../../controls.css'
+import { type Formats, fill } from '../../format.ts'
+import { Receipts, webAddress } from '../../receipts.ts'
+import {
+  type Meter,
+  type PurchaseView,
+  type Service,
+  ServiceError,
+  type Trouble,
+} from '../../service.ts'
+import { icons } from '../icons.ts'
+import { englishStrings, type Strings } from '../strings.ts'
 import {
   type AmountFault,
   costOf,
@@ -8,10 +20,7 @@ import {
   presetsOf,
   sliderStops,
 } from './amount.ts'
-import controls from './controls.css'
 import { followPurchase, type Sighting } from './follow-purchase.ts'
-import { type Formats, fill } from './format.ts'
-import { icons } from './icons.ts'
 import {
   closeOrder,
   type OpenOrder,
@@ -20,15 +29,6 @@ import {
   watchOrders,
 } from './open-orders.ts'
 import styles from './purchase-dialog.css'
-import { Receipts, webAddress } from './receipts.ts'
-import {
-  type Meter,
-  type PurchaseView,
-  type Service,
-  ServiceError,
-  type Trouble,
-} from './service.ts'
-import { englishStrings, type Strings } from './strings.ts'
 
 /** How the buyer came back from checkout, as the return URL says. */
 export type Left = 'success' | 'cancelled'

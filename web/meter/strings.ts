@@ -1,4 +1,4 @@
-import { englishReceiptStrings } from './receipt-strings.ts'
+import { englishReceiptStrings } from '../receipt-strings.ts'
 
 /**
  * Every text of the meter and its dialog. Hosts replace any of them through the `strings` property; what

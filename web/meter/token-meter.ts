@@ -1,12 +1,12 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult, unsafeCSS } from 'lit'
-import controls from './controls.css'
+import controls from '../controls.css'
+import { type Formats, fill, formatsFor, localeOf } from '../format.ts'
 import { forecastOf } from './forecast.ts'
-import { type Formats, fill, formatsFor, localeOf } from './format.ts'
 import { levelOf, ringOf } from './gauge.ts'
 import { icons } from './icons.ts'
-import { levelText, panelOf, takenBackIn } from './meter-panel.ts'
-import type { PurchaseDialog } from './purchase-dialog.ts'
-import './purchase-dialog.ts'
+import { levelText, panelOf, takenBackIn } from './panel.ts'
+import type { PurchaseDialog } from './purchase/purchase-dialog.ts'
+import './purchase/purchase-dialog.ts'
 import {
   type ActivityPage,
   type GetToken,
@@ -15,9 +15,9 @@ import {
   type Service,
   type Trouble,
   troubleOf,
-} from './service.ts'
+} from '../service.ts'
+import theme from '../theme.css'
 import { englishStrings, type Strings } from './strings.ts'
-import theme from './theme.css'
 import styles from './token-meter.css'
 
 /** A meter older than this is read again when it is opened, and this often while it stays open. */

@@ -1,4 +1,4 @@
-import type { TopUpOffer } from '../shared/domain/plan.ts'
+import type { TopUpOffer } from '../../../shared/domain/plan.ts'
 
 /** Why what was typed is no amount that can be ordered. */
 export type AmountFault =

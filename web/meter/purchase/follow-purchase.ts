@@ -1,4 +1,4 @@
-import { type PurchaseView, pause, type Service, type Trouble, troubleOf } from './service.ts'
+import { type PurchaseView, pause, type Service, type Trouble, troubleOf } from '../../service.ts'
 
 /** One look at a purchase: where it stands, or why that is not known now. */
 export interface Sighting {

@@ -1,9 +1,8 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult, unsafeCSS } from 'lit'
-import { startOf } from '../shared/domain/period.ts'
-import { activityList, type Entry, type PurchaseEntry } from './activity-list.ts'
-import controls from './controls.css'
-import { fill, localeOf } from './format.ts'
-import { Receipts } from './receipts.ts'
+import { startOf } from '../../shared/domain/period.ts'
+import controls from '../controls.css'
+import { fill, localeOf } from '../format.ts'
+import { Receipts } from '../receipts.ts'
 import {
   type ActivityPage,
   type GetToken,
@@ -11,13 +10,14 @@ import {
   type Service,
   type Trouble,
   troubleOf,
-} from './service.ts'
-import theme from './theme.css'
+} from '../service.ts'
+import theme from '../theme.css'
+import { activityList, type Entry, type PurchaseEntry } from './activity-list.ts'
+import { chartOf } from './chart.ts'
+import { csvOf, daysIn, type Month, totalOf } from './days.ts'
+import { type UsageFormats, usageFormatsFor } from './formats.ts'
+import { englishUsageStrings, type UsageStrings } from './strings.ts'
 import styles from './token-usage.css'
-import { chartOf } from './usage-chart.ts'
-import { csvOf, daysIn, type Month, totalOf } from './usage-data.ts'
-import { type UsageFormats, usageFormatsFor } from './usage-format.ts'
-import { englishUsageStrings, type UsageStrings } from './usage-strings.ts'
 
 /** This month and the year before it. */
 const monthsShown = 13

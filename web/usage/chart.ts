@@ -1,7 +1,7 @@
 import { svg, type TemplateResult } from 'lit'
-import { type Formats, fill } from './format.ts'
-import { type DayUse, scaleTop } from './usage-data.ts'
-import type { UsageStrings } from './usage-strings.ts'
+import { type Formats, fill } from '../format.ts'
+import { type DayUse, scaleTop } from './days.ts'
+import type { UsageStrings } from './strings.ts'
 
 const height = 200
 const top = 14

@@ -1,9 +1,9 @@
 import { html, nothing, type TemplateResult } from 'lit'
+import { type Formats, fill } from '../format.ts'
+import type { ActivityPage, Meter, Trouble } from '../service.ts'
 import type { Forecast } from './forecast.ts'
-import { type Formats, fill } from './format.ts'
 import { barOf, levelOf, shareOf } from './gauge.ts'
 import { icons } from './icons.ts'
-import type { ActivityPage, Meter, Trouble } from './service.ts'
 import type { Strings } from './strings.ts'
 
 export interface PanelView {
