@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit'
-import { type Formats, fill } from '../format.ts'
+import { type Formats, fill, planName } from '../format.ts'
 import type { ActivityPage, Meter, Trouble } from '../service.ts'
 import type { Forecast } from './forecast.ts'
 import { barOf, levelOf, shareOf } from './gauge.ts'
@@ -66,7 +66,7 @@ function readingOf(view: PanelView & { meter: Meter }): TemplateResult {
   const resets = { date: formats.date(resetsAt), until: formats.until(resetsAt, now) }
   const words = levelText(meter, texts, formats)
   return html`
-    <div class="head"><h2 part="title">${texts.tokens}</h2><span class="plan" part="plan">${titled(meter.plan)}</span></div>
+    <div class="head"><h2 part="title">${texts.tokens}</h2><span class="plan" part="plan">${planName(meter.plan)}</span></div>
     <p class="figure" part="text"><bdi>${fill(texts.used, used)}</bdi></p>
     ${words ? html`<p class="level" part="level" data-level=${level}>${level === 'calm' ? nothing : icons[level]}<strong>${words}</strong></p>` : nothing}
     ${barOf(meter)}
@@ -148,9 +148,4 @@ function absenceOf({ trouble, texts, links, retry }: PanelView): TemplateResult 
       ${signIn ? html`<a class="button primary" href=${links.signIn}>${texts.signIn}</a>` : nothing}
       <button class=${signIn ? '' : 'primary'} part="retry" type="button" @click=${retry}>${texts.retry}</button>
     </div></div>`
-}
-
-/** Plans are named by their id, which every catalog has. */
-function titled(id: string): string {
-  return id.charAt(0).toUpperCase() + id.slice(1)
 }
