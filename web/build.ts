@@ -142,11 +142,13 @@ function integrityOf(contents: Buffer): string {
   return `sha384-${createHash('sha384').update(contents).digest('base64')}`
 }
 
-function checkSize(meter: Buffer): void {
+/** Throws, with how much is too much, when the meter's module has outgrown its limit. */
+export function checkSize(meter: Buffer): void {
   const bytes = gzipSync(meter, { level: 9 }).length
-  if (bytes > meterGzipBytesMax) {
+  const over = bytes - meterGzipBytesMax
+  if (over > 0) {
     throw new Error(
-      `token-meter.js has ${bytes} bytes gzipped; at most ${meterGzipBytesMax} are allowed`,
+      `token-meter.js has ${bytes} bytes gzipped, ${over} more than the ${meterGzipBytesMax} allowed`,
     )
   }
 }
