@@ -1,8 +1,8 @@
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { LogLine } from './lambda-host.ts'
-import { parseTestKeys } from './secrets.ts'
+import type { LogLine } from './aws/lambda-host.ts'
+import { parseTestKeys } from './aws/secrets.ts'
 import { SetupError } from './setup-error.ts'
 import { type DynamoDbConnection, type Stack, startStack } from './stack.ts'
 

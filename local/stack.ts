@@ -1,28 +1,34 @@
 import { join } from 'node:path'
-import { type Credentials, localCredentials, region } from './aws.ts'
-import { type Clock, openClock } from './clock.ts'
-import { openControl } from './control.ts'
-import { openDataFolder } from './data-folder.ts'
-import { type DynamoDb, startDynamoDb } from './dynamodb.ts'
-import { openGateway } from './gateway.ts'
-import { type HttpServer, message, type RequestHandler, serve } from './http.ts'
-import { audience, type Identity, isServicePersona, openIdentity, pageClient } from './identity.ts'
-import { handleLambdaApi } from './lambda-api.ts'
-import { type LambdaHost, type LogLine, startLambdaHost } from './lambda-host.ts'
-import { type Schedules, startSchedules } from './schedules.ts'
+import { type Credentials, localCredentials, region } from './aws/account.ts'
+import { type DynamoDb, startDynamoDb } from './aws/dynamodb.ts'
+import { openGateway } from './aws/gateway.ts'
+import { handleLambdaApi } from './aws/lambda-api.ts'
+import { type LambdaHost, type LogLine, startLambdaHost } from './aws/lambda-host.ts'
+import { type Schedules, startSchedules } from './aws/schedules.ts'
 import {
   handleSecretsApi,
   openStripeSecret,
   type StripeTestKeys,
   stripeSecretName,
-} from './secrets.ts'
+} from './aws/secrets.ts'
+import { createTables } from './aws/tables.ts'
+import { type Deployment, type LocalProps, synthesize } from './aws/template.ts'
+import { type Clock, openClock } from './clock.ts'
+import { openControl } from './control.ts'
+import { openDataFolder } from './data-folder.ts'
+import { type HttpServer, message, type RequestHandler, serve } from './http.ts'
+import {
+  audience,
+  type Identity,
+  isServicePersona,
+  openIdentity,
+  pageClient,
+} from './identity/issuer.ts'
+import { openSignIn } from './identity/sign-in.ts'
 import { seed } from './seed.ts'
 import { SetupError } from './setup-error.ts'
-import { openSignIn } from './sign-in.ts'
 import { openSite } from './site.ts'
 import { type StripeStandIn, startStripeStandIn } from './stripe/index.ts'
-import { createTables } from './tables.ts'
-import { type Deployment, type LocalProps, synthesize } from './template.ts'
 
 export interface StackOptions {
   /** 0 or nothing takes any free port. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type Stripe from 'stripe'
-import { Html, html } from './html.ts'
+import { Html, html } from '../html.ts'
 import type { BillingDetails, OrderLine } from './objects.ts'
 import type { CheckoutState } from './state.ts'
 

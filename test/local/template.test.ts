@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation substitutes these.
 import { describe, expect, it } from 'vitest'
-import { readDeployment, type Template } from '../../local/template.ts'
+import { readDeployment, type Template } from '../../local/aws/template.ts'
 
 const method = (id: string) => ({
   [`${id}Integration`]: {

@@ -8,7 +8,7 @@ import {
   type JWK,
   SignJWT,
 } from 'jose'
-import { message } from './http.ts'
+import { message } from '../http.ts'
 
 /**
  * An OpenID Connect issuer that signs anyone in as one of the seeded personas, with access tokens of the

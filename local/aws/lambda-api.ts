@@ -1,4 +1,4 @@
-import { message } from './http.ts'
+import { message } from '../http.ts'
 import type { LambdaHost } from './lambda-host.ts'
 
 /**

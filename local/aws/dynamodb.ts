@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { SetupError } from './setup-error.ts'
+import { SetupError } from '../setup-error.ts'
 
 export interface DynamoDb {
   endpoint: string

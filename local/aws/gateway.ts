@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
 import type { JSONWebKeySet } from 'jose'
+import { message } from '../http.ts'
+import { accountId } from './account.ts'
 import { type Admitted, flattened, openAuthorizer, type Refused } from './authorizer.ts'
-import { accountId } from './aws.ts'
-import { message } from './http.ts'
 import type { LambdaHost } from './lambda-host.ts'
 import type { Cors, Deployment, Route } from './template.ts'
 

@@ -8,8 +8,8 @@ import {
   UpdateTimeToLiveCommand,
   waitUntilTableExists,
 } from '@aws-sdk/client-dynamodb'
-import type { Credentials } from './aws.ts'
-import { SetupError } from './setup-error.ts'
+import { SetupError } from '../setup-error.ts'
+import type { Credentials } from './account.ts'
 import type { Table } from './template.ts'
 
 /**

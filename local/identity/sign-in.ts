@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { message } from './http.ts'
-import type { Identity } from './identity.ts'
-import { Html, html } from './stripe/html.ts'
+import { Html, html } from '../html.ts'
+import { message } from '../http.ts'
+import type { Identity } from './issuer.ts'
 
 interface Grant {
   persona: string

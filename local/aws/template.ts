@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb'
+import { accountId, region } from './account.ts'
 import type { Authorizer } from './authorizer.ts'
-import { accountId, region } from './aws.ts'
 import type { LambdaFunction } from './lambda-host.ts'
 
 /**
@@ -66,7 +66,7 @@ export interface LocalProps {
 
 /** Synthesizes the app into `outputFolder`, bundles included, and reads what came out. */
 export async function synthesize(props: LocalProps, outputFolder: string): Promise<Deployment> {
-  const root = fileURLToPath(new URL('..', import.meta.url))
+  const root = fileURLToPath(new URL('../..', import.meta.url))
   // What an earlier version of the app left there would be read as part of this one.
   rmSync(outputFolder, { recursive: true, force: true })
   try {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { accountId, region } from './aws.ts'
-import type { DataFolder } from './data-folder.ts'
-import { SetupError } from './setup-error.ts'
+import type { DataFolder } from '../data-folder.ts'
+import { SetupError } from '../setup-error.ts'
+import { accountId, region } from './account.ts'
 
 /** The value of the Stripe secret, in the shape it has in Secrets Manager. */
 export interface StripeSecret {

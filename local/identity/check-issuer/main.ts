@@ -1,7 +1,7 @@
 import { text as textOf } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { decodeJwt, type JSONWebKeySet, type JWTPayload } from 'jose'
-import { type ClaimsConfig, claimsDefaults } from '../shared/config.ts'
+import { type ClaimsConfig, claimsDefaults } from '../../../shared/config.ts'
 import {
   barFor,
   type Caller,
@@ -9,9 +9,9 @@ import {
   callerOf,
   isIdToken,
   staffRightsOf,
-} from '../shared/http/caller.ts'
-import { isForServices, keyOf, type Route, routesOf } from '../shared/http/routes.ts'
-import { type Authorizer, flattened, openAuthorizer } from './authorizer.ts'
+} from '../../../shared/http/caller.ts'
+import { isForServices, keyOf, type Route, routesOf } from '../../../shared/http/routes.ts'
+import { type Authorizer, flattened, openAuthorizer } from '../../aws/authorizer.ts'
 
 /**
  * `npm run check-issuer -- --issuer https://… [--token -]`: whether API Gateway could use the issuer, and what the
