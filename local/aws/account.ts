@@ -10,3 +10,12 @@ export interface Credentials {
 
 /** DynamoDB Local asks for credentials and does not check them. */
 export const localCredentials: Credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
+
+/** As every SDK reads them. */
+export function asEnvironment({ accessKeyId, secretAccessKey, sessionToken }: Credentials) {
+  return {
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    ...(sessionToken && { AWS_SESSION_TOKEN: sessionToken }),
+  }
+}

@@ -6,11 +6,18 @@ import { createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SetupError } from '../setup-error.ts'
+import type { Credentials } from './account.ts'
 
 export interface DynamoDb {
   endpoint: string
   /** Resolves once the engine is gone. Data in a folder is kept. */
   stop(): Promise<void>
+}
+
+export interface DynamoDbConnection {
+  endpoint: string
+  region?: string
+  credentials?: Credentials
 }
 
 const startMsMax = 30_000
@@ -30,6 +37,18 @@ export async function startDynamoDb(options: { dir?: string } = {}): Promise<Dyn
       if (!(cause instanceof PortTaken) || attempt === portAttemptsMax) throw cause
     }
   }
+}
+
+/** A DynamoDB that someone else runs is checked, and left running. */
+export async function externalDynamoDb({ endpoint }: DynamoDbConnection): Promise<DynamoDb> {
+  try {
+    await fetch(endpoint, { signal: AbortSignal.timeout(5_000) })
+  } catch {
+    throw new SetupError(
+      `No DynamoDB answers at DYNAMODB_ENDPOINT ${endpoint}: start it, or leave the variable out to use DynamoDB Local.`,
+    )
+  }
+  return { endpoint, stop: async () => {} }
 }
 
 class PortTaken extends Error {}

@@ -117,7 +117,7 @@ function startInstance(
     })
   }
 
-  const settle = (requestId: string, outcome: Outcome) => {
+  const finish = (requestId: string, outcome: Outcome) => {
     const waits = waiting.get(requestId)
     if (!waits) return
     waiting.delete(requestId)
@@ -134,17 +134,17 @@ function startInstance(
   }
   const crash = (error: FunctionError) => {
     retire()
-    for (const requestId of [...waiting.keys()]) settle(requestId, { error })
+    for (const requestId of [...waiting.keys()]) finish(requestId, { error })
   }
 
   worker.on('message', (message: FromWorker) => {
     if ('log' in message) log({ function: name, line: message.log })
     else if ('payload' in message)
-      settle(message.requestId, { payload: JSON.parse(message.payload) })
+      finish(message.requestId, { payload: JSON.parse(message.payload) })
     else {
       // Lambda starts such a function anew at each invocation, so a mended cause is noticed.
       if (message.startFailed) retire()
-      settle(message.requestId, { error: message.error })
+      finish(message.requestId, { error: message.error })
     }
   })
   worker.on('error', (cause: Error) =>
@@ -162,7 +162,7 @@ function startInstance(
           // Lambda discards the instance of a call that timed out; here the other calls in it may finish.
           retire()
           const errorMessage = `Task timed out after ${(timeoutMs / 1000).toFixed(2)} seconds`
-          settle(requestId, { error: { errorType: 'Sandbox.Timedout', errorMessage } })
+          finish(requestId, { error: { errorType: 'Sandbox.Timedout', errorMessage } })
         }, timeoutMs)
         waiting.set(requestId, { answer, timer })
         worker.postMessage({

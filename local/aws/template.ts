@@ -1,11 +1,7 @@
-import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb'
-import { accountId, region } from './account.ts'
 import type { Authorizer } from './authorizer.ts'
+import { functionArn, functionOfArn, localName, resolver, type Template } from './intrinsics.ts'
 import type { LambdaFunction } from './lambda-host.ts'
 
 /**
@@ -52,63 +48,8 @@ export interface Schedule {
   input: string
 }
 
-/** The props of the CDK app that have another value here; the app reads them from its context. */
-export interface LocalProps {
-  issuer: string
-  audience: string
-  servicesIssuer?: string
-  servicesAudience?: string
-  allowedOrigins: readonly string[]
-  returnUrl: string
-  stripeSecretName: string
-  stripeApiBase?: string
-}
-
-/** Synthesizes the app into `outputFolder`, bundles included, and reads what came out. */
-export async function synthesize(props: LocalProps, outputFolder: string): Promise<Deployment> {
-  const root = fileURLToPath(new URL('../..', import.meta.url))
-  // What an earlier version of the app left there would be read as part of this one.
-  rmSync(outputFolder, { recursive: true, force: true })
-  try {
-    await promisify(execFile)(process.execPath, ['infra/app.ts'], {
-      cwd: root,
-      env: {
-        ...process.env,
-        CDK_OUTDIR: outputFolder,
-        CDK_CONTEXT_JSON: JSON.stringify({
-          ...props,
-          // With it each resource says which construct it came from, which names it better than its logical id.
-          'aws:cdk:enable-path-metadata': true,
-        }),
-      },
-    })
-  } catch (cause) {
-    const { stderr } = cause as { stderr?: string }
-    throw new Error(`The CDK app could not be synthesized:\n${stderr?.trim() || cause}`)
-  }
-  const templates = readdirSync(outputFolder)
-    .filter((name) => name.endsWith('.template.json'))
-    .map((name) => JSON.parse(readFileSync(join(outputFolder, name), 'utf8')) as Template)
-    .filter(({ Resources }) => Object.values(Resources).some(({ Type }) => Type === apiType))
-  if (templates.length !== 1) {
-    throw new Error(
-      `Expected one stack with an HTTP API in ${outputFolder}, found ${templates.length}.`,
-    )
-  }
-  return readDeployment(templates[0]!, outputFolder)
-}
-
-export interface Template {
-  Resources: Record<string, Resource>
-}
-
-interface Resource {
-  Type: string
-  Properties?: Record<string, unknown>
-  Metadata?: Record<string, unknown>
-}
-
-const apiType = 'AWS::ApiGatewayV2::Api'
+/** What tells the service's template from others an app may have. */
+export const apiType = 'AWS::ApiGatewayV2::Api'
 
 /** Reads a template whose function assets lie in `outputFolder`. */
 export function readDeployment(template: Template, outputFolder: string): Deployment {
@@ -249,86 +190,4 @@ function readCors(cors: NonNullable<ApiProperties['CorsConfiguration']>): Cors {
     exposeHeaders: cors.ExposeHeaders ?? [],
     ...(cors.MaxAge !== undefined && { maxAgeSeconds: cors.MaxAge }),
   }
-}
-
-/** What CloudFormation would know only once it has deployed. */
-const pseudoParameters: Record<string, string> = {
-  'AWS::AccountId': accountId,
-  'AWS::Region': region,
-  'AWS::Partition': 'aws',
-  'AWS::URLSuffix': 'amazonaws.com',
-  'AWS::StackName': 'local',
-}
-
-const functionArn = (name: string) => `arn:aws:lambda:${region}:${accountId}:function:${name}`
-const functionOfArn = (arn: string) => /:function:([^:/]+)/.exec(arn)?.[1] ?? arn
-
-/**
- * Replaces `Ref`, `Fn::GetAtt`, `Fn::Join` and `Fn::Sub` by what they stand for here. Any other function
- * throws: guessing its value would make the local system differ from the deployed one without a word.
- */
-function resolver(template: Template): (value: unknown) => unknown {
-  const ref = (id: string): string => pseudoParameters[id] ?? localName(template, id)
-  const attribute = (id: string, name: string): string => {
-    const type = template.Resources[id]?.Type
-    if (name === 'Arn' && type === 'AWS::Lambda::Function') return functionArn(ref(id))
-    return `${ref(id)}.${name}`
-  }
-  const substitute = (text: string, values: Record<string, unknown> = {}): string =>
-    text.replace(/\$\{(!?)([^}]+)\}/g, (_whole, escaped: string, name: string) => {
-      if (escaped) return `\${${name}}`
-      if (name in values) return String(resolve(values[name]))
-      const [id, ...path] = name.split('.') as [string, ...string[]]
-      return path.length > 0 ? attribute(id, path.join('.')) : ref(id)
-    })
-
-  const intrinsics: Record<string, (argument: never) => unknown> = {
-    Ref: ref,
-    'Fn::GetAtt': ([id, name]: [string, string]) => attribute(id, name),
-    'Fn::Join': ([separator, parts]: [string, unknown[]]) => parts.map(resolve).join(separator),
-    'Fn::Sub': (argument: string | [string, Record<string, unknown>]) =>
-      typeof argument === 'string' ? substitute(argument) : substitute(...argument),
-  }
-
-  const resolve = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(resolve)
-    if (typeof value !== 'object' || value === null) return value
-    const entries = Object.entries(value)
-    const [key, argument] = entries[0] ?? []
-    if (entries.length === 1 && key && (key === 'Ref' || key.startsWith('Fn::'))) {
-      const intrinsic = intrinsics[key]
-      if (!intrinsic) throw new Error(`The template uses ${key}, which has no meaning here yet.`)
-      return intrinsic(argument as never)
-    }
-    return Object.fromEntries(entries.map(([name, each]) => [name, resolve(each)]))
-  }
-  return resolve
-}
-
-/**
- * The name a resource goes by here: the one it was given, or else its construct's. Whatever has neither,
- * such as an integration, goes by its logical id.
- */
-function localName(template: Template, id: string): string {
-  const resource = template.Resources[id]
-  const nameProperty = nameProperties[resource?.Type ?? '']
-  if (!resource || !nameProperty) return id
-  const given = resource.Properties?.[nameProperty]
-  return typeof given === 'string' ? given : (constructName(resource) ?? id)
-}
-
-const nameProperties: Record<string, string> = {
-  'AWS::DynamoDB::Table': 'TableName',
-  'AWS::Lambda::Function': 'FunctionName',
-  'AWS::SecretsManager::Secret': 'Name',
-}
-
-/** `consume` from the path `TokenTopUp/Service/consume/Function/Resource`. */
-function constructName(resource: Resource): string | undefined {
-  const path = resource.Metadata?.['aws:cdk:path']
-  if (typeof path !== 'string') return undefined
-  return path
-    .split('/')
-    .filter((part) => part !== 'Resource' && part !== 'Function')
-    .at(-1)
 }

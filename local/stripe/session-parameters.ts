@@ -1,6 +1,5 @@
 import { parameterInvalid, parameterMissing, StripeApiError } from './errors.ts'
-import type { Order, OrderLine } from './objects.ts'
-import { subtotalOf } from './objects.ts'
+import { type Order, type OrderLine, subtotalOf } from './order.ts'
 import type { Parameters } from './parameters.ts'
 
 const minute = 60

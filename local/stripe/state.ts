@@ -1,21 +1,18 @@
 import type Stripe from 'stripe'
 import { amountsOf, type TaxSetting } from './amounts.ts'
+import { newId, newSessionId } from './ids.ts'
 import {
-  type BillingDetails,
   type Made,
   newCharge,
   newCheckoutSession,
   newCustomer,
   newEvent,
-  newId,
   newInvoice,
   newLineItems,
   newPaymentIntent,
-  newSessionId,
-  type Order,
   type PaymentMethod,
-  subtotalOf,
 } from './objects.ts'
+import { type BillingDetails, type Order, subtotalOf } from './order.ts'
 import {
   disputeActions,
   refundActions,

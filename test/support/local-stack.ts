@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Stripe from 'stripe'
-import type { StripeSecret } from '../../local/aws/secrets.ts'
+import type { StripeSecret } from '../../local/stripe/keys.ts'
 import { isServicePersona, type TokenChanges } from '../../local/identity/issuer.ts'
 import { type Stack, type StackOptions, startStack } from '../../local/stack.ts'
 
