@@ -48,7 +48,7 @@ export function newCheckoutSession(
     customer_account: null,
     customer_creation: order.customer === null ? (order.customerCreation ?? 'if_required') : null,
     customer_details: null,
-    customer_email: order.customerEmail,
+    customer_email: null,
     discounts: [],
     expires_at: order.expiresAt,
     integration_identifier: null,

@@ -11,7 +11,6 @@ export interface Order {
   paymentMetadata: Record<string, string>
   paymentDescription: string | null
   customer: string | null
-  customerEmail: string | null
   customerCreation: 'always' | 'if_required' | null
   billingAddressCollection: 'auto' | 'required' | null
   invoiceCreation: boolean

@@ -7,7 +7,7 @@ import { Parameters } from './parameters.ts'
 import { readOrder } from './session-parameters.ts'
 import type { Account } from './state.ts'
 
-export interface ResourceRequest {
+interface ResourceRequest {
   method: string
   path: string
   query: string
@@ -44,7 +44,6 @@ const routes: readonly [method: string, path: string, handler: Handler][] = [
   ['GET', '/v1/refunds', listRefunds],
   ['GET', '/v1/disputes', listDisputes],
   ['GET', '/v1/events', listEvents],
-  ['GET', '/v1/events/*', retrieveEvent],
 ]
 
 /** Stripe lists no event older than this. */
@@ -77,12 +76,10 @@ function createSession(account: Account, parameters: Parameters): object {
 }
 
 function listSessions(account: Account, parameters: Parameters): object {
-  const filters = ['payment_intent', 'customer', 'status'] as const
-  parameters.only(...pageParameters, ...filters)
-  parameters.choice('status', ['open', 'complete', 'expired'])
+  parameters.only(...pageParameters, 'payment_intent')
   const sessions = [...account.checkouts.values()]
     .map(({ session }) => session)
-    .filter((session) => filters.every((name) => agrees(parameters.text(name), session[name])))
+    .filter((session) => agrees(parameters.text('payment_intent'), session.payment_intent))
   return listed(parameters, '/v1/checkout/sessions', sessions)
 }
 
@@ -154,8 +151,8 @@ function listOfPayment(
 }
 
 function listEvents(account: Account, parameters: Parameters): object {
-  parameters.only(...pageParameters, 'type', 'types')
-  const types = [...parameters.texts('types'), ...parameters.texts('type')]
+  parameters.only(...pageParameters, 'types')
+  const types = parameters.texts('types')
   const since = account.now() - eventsListedSeconds
   const events = [...account.events.values()].filter(
     (event) => event.created >= since && (types.length === 0 || types.includes(event.type)),
@@ -170,11 +167,4 @@ function shuffled(events: Stripe.Event[]): Stripe.Event[] {
     .map((event, index) => ({ event, place: place(index) }))
     .sort((one, other) => one.place - other.place)
     .map(({ event }) => event)
-}
-
-function retrieveEvent(account: Account, parameters: Parameters, id: string): object {
-  parameters.only('expand')
-  const event = account.events.get(id)
-  if (!event) throw resourceMissing(404, 'event', id, 'id')
-  return event
 }
