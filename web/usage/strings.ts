@@ -4,7 +4,6 @@ import { englishReceiptStrings } from '../receipt-strings.ts'
 export const englishUsageStrings = {
   usage: 'Token usage',
   loading: 'Loading usage…',
-  month: 'Month',
   earlier: 'Earlier month',
   later: 'Later month',
   summary: '{used} tokens used',

@@ -1,5 +1,4 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult, unsafeCSS } from 'lit'
-import { startOf } from '../../shared/domain/period.ts'
 import controls from '../controls.css'
 import { fill, localeOf } from '../format.ts'
 import { Receipts } from '../receipts.ts'
@@ -14,8 +13,10 @@ import {
 import theme from '../theme.css'
 import { activityList, type Entry, type PurchaseEntry } from './activity-list.ts'
 import { chartOf } from './chart.ts'
+import { dayTable } from './day-table.ts'
 import { csvOf, daysIn, type Month, totalOf } from './days.ts'
 import { type UsageFormats, usageFormatsFor } from './formats.ts'
+import { monthList, nameOf } from './month-list.ts'
 import { englishUsageStrings, type UsageStrings } from './strings.ts'
 import styles from './token-usage.css'
 
@@ -98,7 +99,7 @@ export class TokenUsage extends LitElement {
     const month = this.months?.[this.shown]
     return html`<section aria-label=${this.#texts.usage}>
       ${month ? this.#month(month) : this.#absence()}
-      ${this.months && this.months.length > 1 ? this.#monthByMonth(this.months) : nothing}
+      ${this.months && this.months.length > 1 ? this.#months(this.months) : nothing}
       ${month && this.entries ? this.#activity(this.entries) : nothing}
     </section>`
   }
@@ -123,7 +124,7 @@ export class TokenUsage extends LitElement {
     const texts = this.#texts
     const { number } = this.#formats
     const months = this.months!
-    const name = this.#nameOf(month)
+    const name = nameOf(month, this.#formats)
     const total = totalOf(month)
     const split = { quota: number(total.fromQuota), purchased: number(total.fromPurchased) }
     const step = (label: string, to: number, arrow: string) => html`
@@ -152,7 +153,7 @@ export class TokenUsage extends LitElement {
         total.used === 0
           ? html`<p class="empty">${fill(texts.none, { month: name })}</p>`
           : this.asTable
-            ? this.#table(month)
+            ? dayTable(month, texts, this.#formats)
             : this.#chart(month, name)
       }`
   }
@@ -165,39 +166,10 @@ export class TokenUsage extends LitElement {
       <ul class="legend"><li class="key quota">${texts.quota}</li><li class="key purchased">${texts.purchased}</li></ul>`
   }
 
-  #table(month: Month): TemplateResult {
-    const texts = this.#texts
-    const { number, shortDate } = this.#formats
-    const heading = (text: string) => html`<th scope="col" class="number">${text}</th>`
-    return html`<table part="table">
-      <thead><tr><th scope="col">${texts.day}</th>${heading(texts.used)}${heading(texts.quota)}${heading(texts.purchased)}</tr></thead>
-      <tbody>${daysIn(month)
-        .filter(({ used }) => used > 0)
-        .map(
-          ({ date, used, fromQuota, fromPurchased }) => html`<tr>
-            <th scope="row"><time datetime=${date}>${shortDate(new Date(date))}</time></th>
-            ${[used, fromQuota, fromPurchased].map((tokens) => html`<td class="number">${number(tokens)}</td>`)}
-          </tr>`,
-        )}</tbody></table>`
-  }
-
-  #monthByMonth(months: Month[]): TemplateResult {
-    const texts = this.#texts
-    const { number } = this.#formats
-    const highest = Math.max(1, ...months.map(({ used }) => used))
-    return html`<h3>${texts.months}</h3>
-      <ul class="months" part="months">${months.map((month, index) => {
-        const { fromQuota, fromPurchased } = totalOf(month)
-        const width = (tokens: number) => `${(tokens / highest) * 100}%`
-        return html`<li><button type="button" aria-current=${index === this.shown ? 'true' : 'false'}
-            @click=${() => this.#select(index)}>
-          <span>${this.#nameOf(month)}</span>
-          <span class="number">${number(month.used)} <small>${fill(texts.ofLimit, { limit: number(month.quota + month.topUps) })}</small></span>
-          <svg class="line" width="100%" height="8" aria-hidden="true">
-            <rect class="quota" width=${width(fromQuota)} height="8"/>
-            <rect class="purchased" x=${width(fromQuota)} width=${width(fromPurchased)} height="8"/>
-          </svg></button></li>`
-      })}</ul>`
+  #months(months: Month[]): TemplateResult {
+    const { shown } = this
+    const pick = (index: number) => this.#select(index)
+    return monthList(months, shown, pick, this.#texts, this.#formats)
   }
 
   #activity(entries: Entry[]): TemplateResult {
@@ -270,10 +242,6 @@ export class TokenUsage extends LitElement {
 
   #view(asTable: boolean) {
     this.asTable = asTable
-  }
-
-  #nameOf({ period }: Month): string {
-    return this.#formats.month(startOf(period))
   }
 
   #export() {
