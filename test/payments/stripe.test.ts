@@ -3,8 +3,8 @@ import Stripe from 'stripe'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { functions } from '../../infra/functions.ts'
 import { handleSecretsApi } from '../../local/aws/secrets.ts'
-import { stripeSecretName } from '../../local/stripe/keys.ts'
 import { type HttpServer, serve } from '../../local/http.ts'
+import { stripeSecretName } from '../../local/stripe/keys.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
 import {
   asUnavailable,
