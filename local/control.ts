@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
+import type { Run, Schedules } from './aws/schedules.ts'
 import { type Clock, parseMoment } from './clock.ts'
 import { message } from './http.ts'
-import type { Identity, TokenChanges } from './identity.ts'
-import type { Run, Schedules } from './schedules.ts'
+import type { Identity, TokenChanges } from './identity/issuer.ts'
 
 export interface ControlOptions {
   clock: Clock

@@ -1,10 +1,11 @@
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { LogLine } from './lambda-host.ts'
-import { parseTestKeys } from './secrets.ts'
+import type { DynamoDbConnection } from './aws/dynamodb.ts'
+import type { LogLine } from './aws/lambda-host.ts'
 import { SetupError } from './setup-error.ts'
-import { type DynamoDbConnection, type Stack, startStack } from './stack.ts'
+import { type Stack, startStack } from './stack.ts'
+import { parseTestKeys } from './stripe/keys.ts'
 
 /** `npm start`: the whole system in the foreground, until Ctrl-C. */
 

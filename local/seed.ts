@@ -1,4 +1,4 @@
-import { type Identity, seededWorkspaces } from './identity.ts'
+import { type Identity, seededWorkspaces } from './identity/issuer.ts'
 
 /**
  * Creates the workspaces that are there from the start, through the API, as a product would. The keys never

@@ -1,29 +1,32 @@
 import { join } from 'node:path'
 import { openApiPage } from './api-page.ts'
-import { type Credentials, localCredentials, region } from './aws.ts'
+import { asEnvironment, localCredentials, region } from './aws/account.ts'
+import { type DynamoDbConnection, externalDynamoDb, startDynamoDb } from './aws/dynamodb.ts'
+import { openGateway } from './aws/gateway.ts'
+import { handleLambdaApi } from './aws/lambda-api.ts'
+import { type LambdaHost, type LogLine, startLambdaHost } from './aws/lambda-host.ts'
+import { type Schedules, startSchedules } from './aws/schedules.ts'
+import { handleSecretsApi } from './aws/secrets.ts'
+import { type LocalProps, synthesize } from './aws/synthesize.ts'
+import { createTables } from './aws/tables.ts'
+import type { Deployment } from './aws/template.ts'
 import { type Clock, openClock } from './clock.ts'
 import { openControl } from './control.ts'
 import { openDataFolder } from './data-folder.ts'
-import { type DynamoDb, startDynamoDb } from './dynamodb.ts'
-import { openGateway } from './gateway.ts'
 import { type HttpServer, message, type RequestHandler, serve } from './http.ts'
-import { audience, type Identity, isServicePersona, openIdentity, pageClient } from './identity.ts'
-import { handleLambdaApi } from './lambda-api.ts'
-import { type LambdaHost, type LogLine, startLambdaHost } from './lambda-host.ts'
-import { type Schedules, startSchedules } from './schedules.ts'
 import {
-  handleSecretsApi,
-  openStripeSecret,
-  type StripeTestKeys,
-  stripeSecretName,
-} from './secrets.ts'
+  audience,
+  type Identity,
+  isServicePersona,
+  openIdentity,
+  pageClient,
+} from './identity/issuer.ts'
+import { openSignIn } from './identity/sign-in.ts'
 import { seed } from './seed.ts'
 import { SetupError } from './setup-error.ts'
-import { openSignIn } from './sign-in.ts'
 import { openSite } from './site.ts'
 import { type StripeStandIn, startStripeStandIn } from './stripe/index.ts'
-import { createTables } from './tables.ts'
-import { type Deployment, type LocalProps, synthesize } from './template.ts'
+import { openStripeSecret, type StripeTestKeys, stripeSecretName } from './stripe/keys.ts'
 
 export interface StackOptions {
   /** 0 or nothing takes any free port. */
@@ -40,12 +43,6 @@ export interface StackOptions {
   log?: (line: LogLine) => void
   /** Told what is being done while the stack starts. */
   progress?: (text: string) => void
-}
-
-export interface DynamoDbConnection {
-  endpoint: string
-  region?: string
-  credentials?: Credentials
 }
 
 export interface Stack {
@@ -150,7 +147,9 @@ async function start(
   }
   const synthesizing = synthesize(props, join(folder.path, 'cdk.out'))
   closers.push(() => synthesizing.catch(() => {}))
-  const database = options.dynamoDb ? external(options.dynamoDb) : startDynamoDb(dataIn(folder))
+  const database = options.dynamoDb
+    ? externalDynamoDb(options.dynamoDb)
+    : startDynamoDb(dataIn(folder))
   closers.push(() => database.then((started) => started.stop()).catch(() => {}))
   const [{ endpoint: dynamoDbEndpoint }, deployment] = await Promise.all([database, synthesizing])
 
@@ -262,18 +261,6 @@ async function listen(handler: RequestHandler, port = 0): Promise<HttpServer> {
   }
 }
 
-/** A DynamoDB that someone else runs is checked, and left running. */
-async function external({ endpoint }: DynamoDbConnection): Promise<DynamoDb> {
-  try {
-    await fetch(endpoint, { signal: AbortSignal.timeout(5_000) })
-  } catch {
-    throw new SetupError(
-      `No DynamoDB answers at DYNAMODB_ENDPOINT ${endpoint}: start it, or leave the variable out to use DynamoDB Local.`,
-    )
-  }
-  return { endpoint, stop: async () => {} }
-}
-
 /** The names of the tables, as the functions are told them. */
 function tableNamesOf({ functions }: Deployment) {
   const { environment } = functions.find((each) => 'LEDGER_TABLE' in each.environment)!
@@ -283,12 +270,4 @@ function tableNamesOf({ functions }: Deployment) {
 
 function dataIn(folder: { path: string; kept: boolean }) {
   return folder.kept ? { dir: join(folder.path, 'dynamodb') } : {}
-}
-
-function asEnvironment({ accessKeyId, secretAccessKey, sessionToken }: Credentials) {
-  return {
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    ...(sessionToken && { AWS_SESSION_TOKEN: sessionToken }),
-  }
 }

@@ -92,7 +92,7 @@ async function bundle(): Promise<{ metafile: Metafile; outputs: Map<string, Outp
   return { metafile, outputs: new Map(outputs) }
 }
 
-const elements = ['web/token-meter.ts', 'web/token-usage.ts']
+const elements = ['web/meter/token-meter.ts', 'web/usage/token-usage.ts']
 
 /** A page links to what it needs by the name of the source beside it, and gets the name of the output. */
 const pages = [
@@ -142,11 +142,13 @@ function integrityOf(contents: Buffer): string {
   return `sha384-${createHash('sha384').update(contents).digest('base64')}`
 }
 
-function checkSize(meter: Buffer): void {
+/** Throws, with how much is too much, when the meter's module has outgrown its limit. */
+export function checkSize(meter: Buffer): void {
   const bytes = gzipSync(meter, { level: 9 }).length
-  if (bytes > meterGzipBytesMax) {
+  const over = bytes - meterGzipBytesMax
+  if (over > 0) {
     throw new Error(
-      `token-meter.js has ${bytes} bytes gzipped; at most ${meterGzipBytesMax} are allowed`,
+      `token-meter.js has ${bytes} bytes gzipped, ${over} more than the ${meterGzipBytesMax} allowed`,
     )
   }
 }

@@ -1,9 +1,8 @@
 import { html, nothing, type ReactiveControllerHost, type TemplateResult } from 'lit'
 import type { englishReceiptStrings } from './receipt-strings.ts'
 import { type Service, ServiceError, troubleOf } from './service.ts'
-import type { Strings } from './strings.ts'
 
-type ReceiptStrings = typeof englishReceiptStrings & Pick<Strings, 'offline' | 'signedOut'>
+type ReceiptStrings = typeof englishReceiptStrings & { offline: string; signedOut: string }
 
 /**
  * Buttons that open the receipts of purchases at Stripe. The links are asked for when one is pressed, for they are

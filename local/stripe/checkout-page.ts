@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import type Stripe from 'stripe'
-import { Html, html } from './html.ts'
-import type { BillingDetails, OrderLine } from './objects.ts'
+import { Html, html } from '../html.ts'
+import type { BillingDetails, OrderLine } from './order.ts'
 import type { CheckoutState } from './state.ts'
 
 export interface CheckoutView {
@@ -59,6 +60,8 @@ export function renderUnknownCheckout(): string {
       start the purchase again from your app.</p>`,
   )
 }
+
+const styles = readFileSync(new URL('./checkout-page.css', import.meta.url), 'utf8')
 
 /** Names the one style sheet by its hash, so that nothing else on the page can bring its own. */
 export function checkoutPageHeaders(): Record<string, string> {
@@ -248,71 +251,6 @@ function describedBy(name: string, problem: string | undefined): Html | undefine
 function problemText(name: string, problem: string | undefined): Html | undefined {
   return problem ? html`<p class="problem" id="${name}-problem">${problem}</p>` : undefined
 }
-
-const styles = `
-:root {
-  color-scheme: light dark;
-  --ground: #f6f5f2; --card: #fff; --ink: #22252b; --soft: #5c626d; --line: #d9d7d0; --edge: #8b8f97;
-  --accent: #3d4fb8; --on-accent: #fff; --good: #e4f2e7; --bad: #fbe7e4; --calm: #eceef8; --problem: #a3261b;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --ground: #16181c; --card: #1f2227; --ink: #eceae5; --soft: #a8adb7; --line: #363a42; --edge: #727883;
-    --accent: #a9b6ff; --on-accent: #15182b; --good: #1f3a27; --bad: #46231f; --calm: #282d45; --problem: #ff9d92;
-  }
-}
-* { box-sizing: border-box; }
-body {
-  margin: 0; background: var(--ground); color: var(--ink);
-  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif;
-}
-.stand-in {
-  margin: 0; padding: .6rem 1rem; text-align: center; font-size: .9rem;
-  background: var(--calm); border-bottom: 1px solid var(--line);
-}
-main { max-width: 60rem; margin: 0 auto; padding: 2rem 1rem 4rem; overflow-wrap: anywhere; }
-h1 { margin: 0 0 1rem; font-size: 1.5rem; line-height: 1.25; font-weight: 650; }
-h2 { margin: 0 0 .5rem; font-size: 1rem; font-weight: 600; color: var(--soft); }
-small { color: var(--soft); font-size: .875rem; }
-.columns { display: grid; gap: 2rem; }
-@media (min-width: 48rem) {
-  main { padding-top: 3.5rem; }
-  .columns { grid-template-columns: 5fr 6fr; gap: 3.5rem; align-items: start; }
-  .summary { position: sticky; top: 2rem; }
-}
-.price { margin: 0 0 1.25rem; font-size: 2.5rem; line-height: 1.1; font-weight: 650; font-variant-numeric: tabular-nums; }
-.lines { list-style: none; margin: 0; padding: 0; }
-.lines li, .total { display: flex; justify-content: space-between; gap: 1rem; padding: .75rem 0; border-top: 1px solid var(--line); }
-.lines li span:first-child { display: grid; }
-.lines li span:last-child, .total span:last-child { white-space: nowrap; font-variant-numeric: tabular-nums; }
-.lines strong { font-weight: 550; }
-.total { margin: 0; font-weight: 650; }
-.form { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: clamp(1rem, 5vw, 2rem); }
-fieldset { border: 0; margin: 0 0 1.75rem; padding: 0; min-width: 0; }
-fieldset:last-child, .form > :last-child { margin-bottom: 0; }
-legend { padding: 0; margin-bottom: .75rem; font-weight: 600; }
-.field { margin-bottom: .9rem; min-width: 0; }
-.pair { display: grid; gap: 0 .9rem; }
-@media (min-width: 26rem) { .pair { grid-template-columns: 1fr 1fr; } }
-label { display: block; margin-bottom: .25rem; font-size: .9rem; }
-input, select, button, .back { font: inherit; border-radius: 8px; min-height: 2.75rem; }
-input, select {
-  width: 100%; padding: .5rem .75rem; color: inherit; background: var(--card); border: 1px solid var(--edge);
-}
-[aria-invalid] { border-color: var(--problem); }
-.problem { margin: .25rem 0 0; font-size: .9rem; color: var(--problem); }
-.ways { display: grid; gap: .6rem; }
-button { padding: .6rem 1rem; cursor: pointer; color: inherit; background: transparent; border: 1px solid var(--edge); font-weight: 550; }
-button:hover { background: var(--calm); }
-.primary { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
-.primary:hover { background: var(--accent); filter: brightness(1.08); }
-.quiet { border-color: transparent; color: var(--soft); }
-.back { display: inline-flex; align-items: center; color: var(--accent); text-underline-offset: .2em; }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-.notice { margin: 0 0 1.5rem; padding: .8rem 1rem; border-radius: 8px; background: var(--calm); }
-.notice.good { background: var(--good); }
-.notice.bad { background: var(--bad); }
-`
 
 function page(title: string, body: Html): string {
   return html`<!doctype html>

@@ -1,6 +1,6 @@
-import { outageModes, type Trouble } from './api.ts'
 import { type Account, checkoutActions, type Outcome, paymentActions } from './state.ts'
 import type { Wanted } from './taking-back.ts'
+import { outageModes, type Trouble } from './trouble.ts'
 import { type WebhookMode, webhookModes } from './webhooks.ts'
 
 export interface ControlsOptions {

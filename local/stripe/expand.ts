@@ -1,5 +1,5 @@
 import { parameterInvalid } from './errors.ts'
-import { newId } from './objects.ts'
+import { newId } from './ids.ts'
 import type { Account } from './state.ts'
 
 const depthMax = 4

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { createStripeApi, noTrouble } from './api.ts'
+import { createStripeApi } from './api.ts'
 import { serveControls } from './controls.ts'
 import { DataFile, readDataFile } from './data-file.ts'
 import { type KeptAnswer, KeptAnswers } from './kept-answers.ts'
 import { serveCheckoutPage } from './pages.ts'
 import { Account, type AccountSnapshot } from './state.ts'
+import { noTrouble } from './trouble.ts'
 import { type Delivery, Webhooks } from './webhooks.ts'
 
 export interface StripeStandInOptions {

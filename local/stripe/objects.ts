@@ -1,44 +1,6 @@
-import { randomInt } from 'node:crypto'
 import Stripe from 'stripe'
-
-/** What a checkout sells, as the API call that opened it said. Kept beside the session, which shows part of it. */
-export interface Order {
-  lineItems: OrderLine[]
-  currency: string
-  successUrl: string
-  cancelUrl: string | null
-  clientReferenceId: string | null
-  metadata: Record<string, string>
-  paymentMetadata: Record<string, string>
-  paymentDescription: string | null
-  customer: string | null
-  customerEmail: string | null
-  customerCreation: 'always' | 'if_required' | null
-  billingAddressCollection: 'auto' | 'required' | null
-  invoiceCreation: boolean
-  adaptivePricing: boolean | null
-  automaticTax: boolean
-  taxIdCollection: Stripe.Checkout.Session.TaxIdCollection | null
-  allowPromotionCodes: boolean | null
-  customText: Stripe.Checkout.Session.CustomText
-  locale: string | null
-  submitType: 'auto' | 'pay' | 'book' | 'donate' | 'subscribe' | null
-  /** Epoch seconds. */
-  expiresAt: number
-}
-
-export interface OrderLine {
-  name: string
-  description: string | null
-  unitAmount: number
-  quantity: number
-}
-
-export interface BillingDetails {
-  name: string
-  email: string
-  address: Stripe.Address
-}
+import { newId, randomText } from './ids.ts'
+import { type BillingDetails, type Order, subtotalOf } from './order.ts'
 
 export type PaymentMethod = 'card' | 'us_bank_account'
 
@@ -86,7 +48,7 @@ export function newCheckoutSession(
     customer_account: null,
     customer_creation: order.customer === null ? (order.customerCreation ?? 'if_required') : null,
     customer_details: null,
-    customer_email: order.customerEmail,
+    customer_email: null,
     discounts: [],
     expires_at: order.expiresAt,
     integration_identifier: null,
@@ -507,21 +469,4 @@ export function newEvent(
   }
   // `Stripe.Event` joins `type` and `data.object` in a union of some 250 members; the pair is right by the caller.
   return event as Stripe.Event
-}
-
-export function newId(prefix: string): string {
-  return `${prefix}_${randomText(24)}`
-}
-
-export function newSessionId(livemode: boolean): string {
-  return `cs_${livemode ? 'live' : 'test'}_${randomText(58)}`
-}
-
-export function subtotalOf(order: Order): number {
-  return order.lineItems.reduce((sum, line) => sum + line.unitAmount * line.quantity, 0)
-}
-
-function randomText(length: number): string {
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
-  return Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join('')
 }

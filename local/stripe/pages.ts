@@ -6,7 +6,7 @@ import {
   renderCheckoutPage,
   renderUnknownCheckout,
 } from './checkout-page.ts'
-import type { BillingDetails } from './objects.ts'
+import type { BillingDetails } from './order.ts'
 import type { Account, Checkout, CheckoutAction } from './state.ts'
 
 /** The checkout page of one session: shows it, and does what its buttons say. */

@@ -1,6 +1,5 @@
 import { parameterInvalid, parameterMissing, StripeApiError } from './errors.ts'
-import type { Order, OrderLine } from './objects.ts'
-import { subtotalOf } from './objects.ts'
+import { type Order, type OrderLine, subtotalOf } from './order.ts'
 import type { Parameters } from './parameters.ts'
 
 const minute = 60
@@ -16,14 +15,11 @@ const amountMax = 99_999_999
 export function readOrder(parameters: Parameters, now: number): Order {
   parameters.only(
     'mode',
-    'ui_mode',
     'line_items',
     'client_reference_id',
     'metadata',
     'payment_intent_data',
-    'payment_method_types',
     'customer',
-    'customer_email',
     'customer_creation',
     'customer_update',
     'billing_address_collection',
@@ -42,13 +38,6 @@ export function readOrder(parameters: Parameters, now: number): Order {
   )
   parameters.choice('mode', ['payment'])
   if (!parameters.has('mode')) throw parameterMissing('mode')
-  parameters.choice('ui_mode', ['hosted_page'])
-  for (const method of parameters.texts('payment_method_types')) {
-    if (method !== 'card' && method !== 'us_bank_account') {
-      throw parameterInvalid('payment_method_types', `Invalid payment_method_types: ${method}`)
-    }
-  }
-  onlyOneOf(parameters, 'customer', 'customer_email')
   onlyOneOf(parameters, 'customer', 'customer_creation')
   if (parameters.has('customer_update') && !parameters.has('customer')) {
     const message = '`customer_update` can only be used with `customer`.'
@@ -83,7 +72,6 @@ export function readOrder(parameters: Parameters, now: number): Order {
     paymentMetadata: payment?.metadata() ?? {},
     paymentDescription: payment?.text('description') ?? null,
     customer: parameters.text('customer') ?? null,
-    customerEmail: parameters.text('customer_email', 512) ?? null,
     customerCreation: parameters.choice('customer_creation', ['always', 'if_required']) ?? null,
     billingAddressCollection:
       parameters.choice('billing_address_collection', ['auto', 'required']) ?? null,

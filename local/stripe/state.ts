@@ -1,21 +1,18 @@
 import type Stripe from 'stripe'
 import { amountsOf, type TaxSetting } from './amounts.ts'
+import { newId, newSessionId } from './ids.ts'
 import {
-  type BillingDetails,
   type Made,
   newCharge,
   newCheckoutSession,
   newCustomer,
   newEvent,
-  newId,
   newInvoice,
   newLineItems,
   newPaymentIntent,
-  newSessionId,
-  type Order,
   type PaymentMethod,
-  subtotalOf,
 } from './objects.ts'
+import { type BillingDetails, type Order, subtotalOf } from './order.ts'
 import {
   disputeActions,
   refundActions,
@@ -155,8 +152,12 @@ export class Account {
     const id = newSessionId(made.livemode)
     const session = newCheckoutSession(id, order, made, this.#pageOf(id))
     const customer = order.customer === null ? undefined : this.customers.get(order.customer)
-    const email = customer?.email ?? order.customerEmail
-    if (email) session.customer_details = customerDetails({ email, name: customer?.name ?? null })
+    if (customer?.email) {
+      session.customer_details = customerDetails({
+        email: customer.email,
+        name: customer.name ?? null,
+      })
+    }
     this.checkouts.set(id, { session, order, lineItems: newLineItems(order) })
     return session
   }
@@ -201,7 +202,7 @@ export class Account {
     const customer = this.customers.get(order.customer ?? '')
     return {
       name: customer?.name ?? sampleBilling.name,
-      email: customer?.email ?? order.customerEmail ?? sampleBilling.email,
+      email: customer?.email ?? sampleBilling.email,
       address: customer?.address ?? sampleBilling.address,
     }
   }

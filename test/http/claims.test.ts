@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { flattened } from '../../local/authorizer.ts'
+import { flattened } from '../../local/aws/authorizer.ts'
 import { type ClaimsConfig, claimsDefaults } from '../../shared/config.ts'
 import { barFor, type Caller, type Claims, callerOf, isIdToken } from '../../shared/http/caller.ts'
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { flattened } from '../../local/authorizer.ts'
+import { flattened } from '../../local/aws/authorizer.ts'
 import { type ClaimsConfig, claimsDefaults } from '../../shared/config.ts'
 import { barFor, callerOf, isIdToken, type Who } from '../../shared/http/caller.ts'
 import { routesOf } from '../../shared/http/routes.ts'

@@ -1,6 +1,6 @@
 import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { audience } from '../../local/identity.ts'
+import { audience } from '../../local/identity/issuer.ts'
 import { type PlanId, planIds, planOf, quotaOf } from '../../shared/domain/plan.ts'
 import {
   ask,

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { pageClient } from '../../local/identity.ts'
+import { pageClient } from '../../local/identity/issuer.ts'
 import {
   ask,
   type Caller,

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { LambdaFunction } from '../../local/lambda-host.ts'
+import type { LambdaFunction } from '../../local/aws/lambda-host.ts'
 
 /** A folder that is deleted by `remove`. */
 export function temporaryFolder() {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type HttpServer, serve } from '../../local/http.ts'
-import { type Identity, openIdentity, type TokenChanges } from '../../local/identity.ts'
+import { type Identity, openIdentity, type TokenChanges } from '../../local/identity/issuer.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -35,7 +35,9 @@ describe('npm run check-issuer', { timeout: 60_000 }, () => {
   afterAll(() => server.stop())
 
   async function check(args: string[], token?: string) {
-    const child = spawn(process.execPath, ['local/check-issuer.ts', ...args], { cwd: root })
+    const child = spawn(process.execPath, ['local/identity/check-issuer/main.ts', ...args], {
+      cwd: root,
+    })
     child.stdin.end(token ?? '')
     const [out, err, status] = await Promise.all([
       text(child.stdout),

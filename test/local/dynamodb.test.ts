@@ -7,11 +7,11 @@ import {
   PutItemCommand,
 } from '@aws-sdk/client-dynamodb'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { localCredentials, region } from '../../local/aws.ts'
-import { type DynamoDb, startDynamoDb } from '../../local/dynamodb.ts'
+import { localCredentials, region } from '../../local/aws/account.ts'
+import { type DynamoDb, startDynamoDb } from '../../local/aws/dynamodb.ts'
+import { createTables } from '../../local/aws/tables.ts'
+import type { Table } from '../../local/aws/template.ts'
 import { SetupError } from '../../local/setup-error.ts'
-import { createTables } from '../../local/tables.ts'
-import type { Table } from '../../local/template.ts'
 import { temporaryFolder } from './bundle.ts'
 
 const things: Table = {

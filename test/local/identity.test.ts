@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, jwtVerify } from 'jose'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openDataFolder } from '../../local/data-folder.ts'
-import { openIdentity } from '../../local/identity.ts'
+import { openIdentity } from '../../local/identity/issuer.ts'
 import { temporaryFolder } from './bundle.ts'
 
 const issuer = 'http://localhost:4000/local/identity'

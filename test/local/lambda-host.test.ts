@@ -1,8 +1,8 @@
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { handleLambdaApi } from '../../local/aws/lambda-api.ts'
+import { type LambdaHost, type LogLine, startLambdaHost } from '../../local/aws/lambda-host.ts'
 import { type HttpServer, message, serve } from '../../local/http.ts'
-import { handleLambdaApi } from '../../local/lambda-api.ts'
-import { type LambdaHost, type LogLine, startLambdaHost } from '../../local/lambda-host.ts'
 import { bundle, temporaryFolder } from './bundle.ts'
 
 const code = `

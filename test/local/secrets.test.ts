@@ -2,15 +2,11 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
 import { afterAll, describe, expect, it } from 'vitest'
-import { localCredentials, region } from '../../local/aws.ts'
+import { localCredentials, region } from '../../local/aws/account.ts'
+import { handleSecretsApi } from '../../local/aws/secrets.ts'
 import { openDataFolder } from '../../local/data-folder.ts'
 import { message, serve } from '../../local/http.ts'
-import {
-  handleSecretsApi,
-  openStripeSecret,
-  parseTestKeys,
-  stripeSecretName,
-} from '../../local/secrets.ts'
+import { openStripeSecret, parseTestKeys, stripeSecretName } from '../../local/stripe/keys.ts'
 import { temporaryFolder } from './bundle.ts'
 
 describe('the Stripe secret', () => {

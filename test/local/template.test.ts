@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation substitutes these.
 import { describe, expect, it } from 'vitest'
-import { readDeployment, type Template } from '../../local/template.ts'
+import type { Template } from '../../local/aws/intrinsics.ts'
+import { readDeployment } from '../../local/aws/template.ts'
 
 const method = (id: string) => ({
   [`${id}Integration`]: {

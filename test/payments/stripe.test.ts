@@ -2,8 +2,9 @@ import { inspect } from 'node:util'
 import Stripe from 'stripe'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { functions } from '../../infra/functions.ts'
+import { handleSecretsApi } from '../../local/aws/secrets.ts'
 import { type HttpServer, serve } from '../../local/http.ts'
-import { handleSecretsApi, stripeSecretName } from '../../local/secrets.ts'
+import { stripeSecretName } from '../../local/stripe/keys.ts'
 import { Unavailable } from '../../shared/domain/refusal.ts'
 import {
   asUnavailable,

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Stripe from 'stripe'
-import { isServicePersona, type TokenChanges } from '../../local/identity.ts'
-import type { StripeSecret } from '../../local/secrets.ts'
+import { isServicePersona, type TokenChanges } from '../../local/identity/issuer.ts'
 import { type Stack, type StackOptions, startStack } from '../../local/stack.ts'
+import type { StripeSecret } from '../../local/stripe/keys.ts'
 
 /** The whole local system on a free port, in memory unless told otherwise, with what tests do to it. */
 export interface LocalStack extends Stack {

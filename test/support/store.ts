@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { PutCommand } from '@aws-sdk/lib-dynamodb'
 import { inject } from 'vitest'
-import { createTables } from '../../local/tables.ts'
+import { createTables } from '../../local/aws/tables.ts'
 import type { Workspace } from '../../shared/domain/workspace.ts'
 import { openStore, type Store } from '../../shared/store/dynamodb.ts'
 import { schema } from '../../shared/store/schema.ts'

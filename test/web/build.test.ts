@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type BuiltSite, buildWeb } from '../../web/build.ts'
+import { type BuiltSite, buildWeb, checkSize } from '../../web/build.ts'
 import { cacheControlOf, isEmbeddable, securityHeaders } from '../../web/site.ts'
 
 let site: BuiltSite
@@ -22,6 +22,12 @@ describe('the built site', () => {
     const meter = read('token-meter.js')
     expect(gzipSync(meter, { level: 9 }).length).toBeLessThanOrEqual(21_000)
     expect(meter.toString()).not.toMatch(/\bimport\s*["'({*]|\bfrom\s*["']/)
+  })
+
+  it('would not be built with a larger one, and says by how much it is', () => {
+    const larger = randomBytes(22_000)
+    const over = gzipSync(larger, { level: 9 }).length - 21_000
+    expect(() => checkSize(larger)).toThrow(`${over} more than the 21000 allowed`)
   })
 
   it('gives each element a lasting name and one that can be pinned, of the same bytes', () => {

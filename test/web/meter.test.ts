@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventually, expectSound } from './expectations.ts'
@@ -140,6 +141,73 @@ describe('what a viewer may do', () => {
     expect(await panelOf(page).locator('button').count()).toBe(tag === 'button' ? 1 : 0)
     await expectSound(page)
     await page.context().close()
+  })
+})
+
+describe('coming to life', () => {
+  const rules = /```css\n(token-meter:not\(:defined[\s\S]*?)```/.exec(
+    readFileSync(new URL('../../docs/embedding.md', import.meta.url), 'utf8'),
+  )![1]!
+
+  interface Layout {
+    boxes: object[]
+    /** As the browser scores it, since the page began. */
+    shift: number
+  }
+
+  /** The layout around a meter before its script has come, and once it shows what is used. */
+  async function layouts(css: string, content: string): Promise<{ before: Layout; after: Layout }> {
+    const workspace = await createWorkspace(site, { use: 1_900_000 })
+    const page = await openPage(site)
+    let send = () => {}
+    const delayed = new Promise<void>((resolve) => {
+      send = resolve
+    })
+    await page.route('**/token-meter.js', async (route) => {
+      await delayed
+      await route.continue()
+    })
+    const opened = openHost(site, page, { workspace, css, content })
+    const layout = async (): Promise<Layout> =>
+      page.evaluate(async () => {
+        const shifts: PerformanceEntry[] = []
+        const seen = new PerformanceObserver((list) => shifts.push(...list.getEntries()))
+        seen.observe({ type: 'layout-shift', buffered: true })
+        for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame)
+        shifts.push(...seen.takeRecords())
+        return {
+          boxes: [...document.querySelectorAll('main, h1, token-meter, p')].map((element) =>
+            element.getBoundingClientRect().toJSON(),
+          ),
+          shift: shifts.reduce((sum, entry) => sum + (entry as { value?: number }).value!, 0),
+        }
+      })
+    await page.locator('main > p').waitFor()
+    const before = await layout()
+    send()
+    await opened
+    await page.locator('token-meter [part=badge]').waitFor()
+    const after = await layout()
+    await page.context().close()
+    return { before, after }
+  }
+
+  it.each([
+    ['alone', ''],
+    ['with text beside it', '<span>Tokens</span>'],
+  ])(
+    'moves nothing, %s, where the page reserves its room as docs/embedding.md says',
+    async (_how, content) => {
+      const { before, after } = await layouts(rules, content)
+      expect(after.boxes).toEqual(before.boxes)
+      expect(after.shift).toBe(0)
+    },
+  )
+
+  it('would move what is around it otherwise, and be seen to', async () => {
+    const { before, after } = await layouts('', '')
+    expect(after.boxes).not.toEqual(before.boxes)
+    expect(after.shift).toBeGreaterThan(0)
   })
 })
 

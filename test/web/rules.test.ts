@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { catalog } from '../../shared/catalog.ts'
 import { topUpOffer } from '../../shared/domain/plan.ts'
-import { costOf, nearestStop, parseAmount, presetsOf, sliderStops } from '../../web/amount.ts'
-import { forecastOf } from '../../web/forecast.ts'
-import { csvOf, daysIn, scaleTop } from '../../web/usage-data.ts'
+import { forecastOf } from '../../web/meter/forecast.ts'
+import {
+  costOf,
+  nearestStop,
+  parseAmount,
+  presetsOf,
+  sliderStops,
+} from '../../web/meter/purchase/amount.ts'
+import { csvOf, daysIn, scaleTop } from '../../web/usage/days.ts'
 
 const offer = topUpOffer()
 const million = 1_000_000

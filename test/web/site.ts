@@ -97,6 +97,10 @@ export interface HostPage {
   /** Attributes beside `workspace`. */
   attributes?: string
   element?: 'token-meter' | 'token-usage'
+  /** What stands inside the element. */
+  content?: string
+  /** Rules of the page's own. */
+  css?: string
   lang?: string
   dir?: 'ltr' | 'rtl'
   /** In place of a good token. */
@@ -109,13 +113,14 @@ export interface HostPage {
  */
 export async function openHost(site: Site, page: Page, host: HostPage): Promise<void> {
   const { workspace, role = 'admin', attributes = '', element = 'token-meter' } = host
+  const { content = '', css = '' } = host
   const getToken = host.getToken ?? (() => tokenFor(site, workspace, role))
   await page.exposeFunction('askForToken', getToken)
   const headers = { ...securityHeaders([]), 'content-type': 'text/html' }
   const body = `<!doctype html><html lang="${host.lang ?? 'en'}" dir="${host.dir ?? 'ltr'}"><head>
     <title>Host</title><meta name="color-scheme" content="light dark"><meta name="viewport" content="width=device-width">
     <link rel="stylesheet" href="/host.css"><script type="module" src="/${element}.js"></script><script type="module" src="/host.js"></script></head>
-    <body><main><h1>Host</h1><${element} workspace="${workspace}" ${attributes}></${element}></main></body></html>`
+    <body><main><h1>Host</h1><${element} workspace="${workspace}" ${attributes}>${content}</${element}><p>Below</p></main></body></html>`
   await page.route(/\/host(\?.*)?$/, (route) => route.fulfill({ headers, body }))
   await page.route('**/host.js', (route) =>
     route.fulfill({ headers: { 'content-type': 'text/javascript' }, body: hostScript }),
@@ -123,7 +128,7 @@ export async function openHost(site: Site, page: Page, host: HostPage): Promise<
   await page.route('**/host.css', (route) =>
     route.fulfill({
       headers: { 'content-type': 'text/css' },
-      body: 'body { background: Canvas; color: CanvasText }',
+      body: `body { background: Canvas; color: CanvasText } ${css}`,
     }),
   )
   await page.goto(`${site.url}/host`)

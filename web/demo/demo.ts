@@ -1,6 +1,6 @@
+import type { TokenMeter } from '../meter/token-meter.ts'
 import type { Meter } from '../service.ts'
-import type { TokenMeter } from '../token-meter.ts'
-import type { TokenUsage } from '../token-usage.ts'
+import type { TokenUsage } from '../usage/token-usage.ts'
 
 /**
  * A small assistant with the meter in its sidebar. Its backend is this page: it uses tokens as the product's

@@ -1,7 +1,7 @@
+import type { TokenMeter } from '../meter/token-meter.ts'
 import type { GetToken } from '../service.ts'
 import type { SiteConfig } from '../site.ts'
-import type { TokenMeter } from '../token-meter.ts'
-import type { TokenUsage } from '../token-usage.ts'
+import type { TokenUsage } from '../usage/token-usage.ts'
 import { loadConfig } from './config.ts'
 import { asksToSignIn, openSignIn, signInUrl } from './sign-in.ts'
 
