@@ -1,11 +1,7 @@
 import type { EmbeddingModelMiddleware, ImageModelMiddleware, LanguageModelMiddleware } from 'ai'
 import { kindOfMedia } from './count-tokens.ts'
-import {
-  type MeteredCall as AnyCall,
-  Call,
-  type MeteringClient,
-  meteredAnswer,
-} from './metering.ts'
+import { meteredAnswer } from './metered.ts'
+import { type MeteredCall as AnyCall, Call, type MeteringClient } from './metering.ts'
 import type { Tally } from './tally.ts'
 import { merged, recordOf, type TokenUsage, usageOf } from './usage.ts'
 

@@ -1,16 +1,11 @@
 import type Anthropic from '@anthropic-ai/sdk'
-import {
-  Call,
-  type MeteredCall,
-  type MeteredStream,
-  type MeteringClient,
-  metered,
-  meteredAnswer,
-} from './metering.ts'
+import { type MeteredStream, metered, meteredAnswer } from './metered.ts'
+import { Call, type MeteredCall, type MeteringClient } from './metering.ts'
 import type { Tally } from './tally.ts'
 import { recordOf, usageOf } from './usage.ts'
 
-export type { EndedBy, MeteredCall, MeteredStream, Receipt } from './metering.ts'
+export type { MeteredStream } from './metered.ts'
+export type { EndedBy, MeteredCall, Receipt } from './metering.ts'
 
 type Body = Omit<Anthropic.MessageCreateParams, 'stream'>
 

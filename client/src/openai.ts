@@ -1,17 +1,12 @@
 import type OpenAI from 'openai'
 import type { Counting } from './count-tokens.ts'
-import {
-  Call,
-  type MeteredCall,
-  type MeteredStream,
-  type MeteringClient,
-  metered,
-  meteredAnswer,
-} from './metering.ts'
+import { type MeteredStream, metered, meteredAnswer } from './metered.ts'
+import { Call, type MeteredCall, type MeteringClient } from './metering.ts'
 import { readCompletion, readResponse, readResponseEvent } from './openai-answers.ts'
 import { usageOf } from './usage.ts'
 
-export type { EndedBy, MeteredCall, MeteredStream, Receipt } from './metering.ts'
+export type { MeteredStream } from './metered.ts'
+export type { EndedBy, MeteredCall, Receipt } from './metering.ts'
 
 type Chat = OpenAI.ChatCompletionCreateParams
 type Response = OpenAI.Responses.ResponseCreateParams
