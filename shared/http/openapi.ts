@@ -1,25 +1,10 @@
-import * as z from 'zod/mini'
-import { namedAnswers } from './answer-schemas.ts'
-import type { Example } from './examples.ts'
-import { type activityQuery, idempotencyKey, namedBodies, pathParameters } from './input.ts'
-import { answers } from './output.ts'
-import { mayPass, type ProblemCode, problems } from './problem.ts'
-import {
-  gatewayMessage,
-  insufficientTokens,
-  invalidRequest,
-  namedProblems,
-  otherProblem,
-} from './problem-schemas.ts'
+import { type activityQuery, idempotencyKey, pathParameters } from './input.ts'
+import { descriptions } from './openapi/descriptions.ts'
+import type { Example } from './openapi/examples.ts'
+import { problemResponses } from './openapi/problem-responses.ts'
+import { componentSchemas, type JsonSchema, json, schemaOf } from './openapi/schemas.ts'
+import { answersOf, bodiesOf, componentExamples, examplesOf } from './openapi/shown-examples.ts'
 import { parametersIn, type Route, type RoutedFunction, type Routing, routesOf } from './routes.ts'
-import {
-  answersOf,
-  bodiesOf,
-  componentExamples,
-  examplesOf,
-  refsTo,
-  type Shown,
-} from './shown-examples.ts'
 
 /** The API as an OpenAPI 3.1 document, made from the routes, the input schemas and the table of problems. */
 export function openApiDocument(routing: Routing = { servicesApart: false }) {
@@ -60,29 +45,6 @@ export function openApiDocument(routing: Routing = { servicesApart: false }) {
   }
 }
 
-const named: Record<string, z.ZodMiniType> = { ...namedAnswers, ...namedBodies, ...namedProblems }
-
-type JsonSchema = Record<string, unknown>
-
-function componentSchemas(): Record<string, JsonSchema> {
-  const registry = z.registry<{ id: string }>()
-  for (const [id, schema] of Object.entries(named)) registry.add(schema, { id })
-  const { schemas } = z.toJSONSchema(registry, { io: 'input', uri: refTo })
-  return Object.fromEntries(
-    Object.entries(schemas).map(([name, { $schema, $id, ...schema }]) => [name, schema]),
-  )
-}
-
-const refTo = (name: string) => `#/components/schemas/${name}`
-
-/** The schema where it is used: by its name if it has one. */
-function schemaOf(schema: z.ZodMiniType): JsonSchema {
-  const name = Object.keys(named).find((name) => named[name] === schema)
-  if (name) return { $ref: refTo(name) }
-  const { $schema, ...written } = z.toJSONSchema(schema, { io: 'input' })
-  return written
-}
-
 function pathsOf(routes: readonly Route[]): Record<string, JsonSchema> {
   const paths: Record<string, JsonSchema> = {}
   for (const route of routes) {
@@ -96,7 +58,7 @@ function pathsOf(routes: readonly Route[]): Record<string, JsonSchema> {
 
 function operationOf(route: Route): JsonSchema {
   const { body, keyed } = route
-  const operation = answers[route.function as RoutedFunction]
+  const operation = descriptions[route.function as RoutedFunction]
   const { tag, summary, description, status = 200, answer } = operation
   const shown = examplesOf(route)
   return {
@@ -174,90 +136,7 @@ function parametersOf(
   return all.length > 0 ? all : undefined
 }
 
-/** What any call may be answered with, by what it is. */
-function problemCodesOf({ who, path, keyed, body }: Route): ProblemCode[] {
-  const signedIn: ProblemCode[] = [
-    'invalid_request',
-    'access_token_required',
-    'forbidden',
-    'workspace_not_found',
-  ]
-  const { roles = [], scope } = who === 'anyone' ? {} : who
-  const forAdmins = roles.includes('admin') && !roles.includes('member')
-  return [
-    ...(who === 'anyone' ? [] : signedIn),
-    ...(scope ? (['service_required'] as const) : []),
-    ...(forAdmins ? (['admin_required'] as const) : []),
-    ...(keyed ? (['idempotency_key_reused', 'busy'] as const) : []),
-    ...(body && path.includes('{workspaceId}') ? (['body_too_large'] as const) : []),
-  ]
-}
-
-/** Statuses that the gateway in front gives by itself, before the service is reached. */
-const gatewayStatuses: Record<string, string> = {
-  401: 'No valid access token',
-  403: 'The scope is missing',
-  429: 'Over the rate limit',
-  503: 'No function was free',
-}
-
-function problemResponses(
-  route: Route,
-  itsOwn: readonly ProblemCode[] = [],
-  shown: readonly Example[] = [],
-): Record<string, JsonSchema> {
-  const byStatus = Map.groupBy(
-    [...problemCodesOf(route), ...itsOwn, 'internal_error', 'unavailable'] as const,
-    (code): number => problems[code][0],
-  )
-  const gateway = Object.keys(gatewayStatuses)
-    .map(Number)
-    .filter((status) => route.who !== 'anyone' || status > 403)
-  const statuses = new Set([...byStatus.keys(), ...gateway])
-  return Object.fromEntries(
-    [...statuses].map((status) => {
-      const codes = byStatus.get(status) ?? []
-      const fromGateway = gateway.includes(status) && gatewayStatuses[status]
-      const description = [
-        ...codes.map((code) => `\`${code}\`: ${problems[code][1]}.`),
-        ...(fromGateway ? [`${fromGateway}, says the gateway.`] : []),
-      ].join(' ')
-      const content = {
-        ...(codes.length > 0 && {
-          'application/problem+json': {
-            schema: problemSchema(codes),
-            examples: { ...refsTo(codes), ...answersOf(shown, { status, problems: true }) },
-          },
-        }),
-        ...(fromGateway && json(schemaOf(gatewayMessage), answersOf(shown, { status }))),
-      }
-      // The gateway does not say when, and the service always does.
-      const saysWhen = codes.length > 0 && mayPass(status)
-      const headers = saysWhen ? { 'Retry-After': retryAfterHeader } : undefined
-      return [status, { description, headers, content }]
-    }),
-  )
-}
-
-function problemSchema(codes: readonly ProblemCode[]): JsonSchema {
-  const [first] = codes
-  if (first === 'invalid_request' && codes.length === 1) return schemaOf(invalidRequest)
-  if (first === 'insufficient_tokens') return schemaOf(insufficientTokens)
-  return {
-    allOf: [
-      schemaOf(otherProblem),
-      { type: 'object', properties: { code: { type: 'string', enum: codes } } },
-    ],
-  }
-}
-
 const replayedHeader = {
   description: '`true` where this request had been carried out before, and nothing happened now.',
   schema: { type: 'string', enum: ['true'] },
-}
-
-const retryAfterHeader = { description: 'Seconds to wait.', schema: { type: 'integer' } }
-
-function json(schema: JsonSchema, examples?: Shown) {
-  return { 'application/json': { schema, ...(examples && { examples }) } }
 }

@@ -9,8 +9,8 @@ import {
   type UnreportedEvent,
   withTokens,
 } from '../../client/src/server.ts'
-import * as output from '../../shared/http/answer-schemas.ts'
-import * as problems from '../../shared/http/problem-schemas.ts'
+import * as problems from '../../shared/http/openapi/problem-schemas.ts'
+import * as output from '../../shared/http/output.ts'
 import { type LocalStack, startLocalStack } from '../support/local-stack.ts'
 
 let stack: LocalStack

@@ -5,12 +5,12 @@ import { readBooks } from '../../audit/read.ts'
 import { differencesIn } from '../../shared/domain/books.ts'
 import { type PlanId, planIds } from '../../shared/domain/plan.ts'
 import { isWorkspaceId } from '../../shared/domain/workspace-id.ts'
-import { problems } from '../../shared/http/problem.ts'
 import {
   insufficientTokens,
   invalidRequest,
   otherProblem,
-} from '../../shared/http/problem-schemas.ts'
+} from '../../shared/http/openapi/problem-schemas.ts'
+import { problems } from '../../shared/http/problem.ts'
 import type { Store } from '../../shared/store/dynamodb.ts'
 import type { DynamoDbProxy, Write } from '../support/dynamodb-proxy.ts'
 import type { LocalStack } from '../support/local-stack.ts'

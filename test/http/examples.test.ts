@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type * as z from 'zod/mini'
 import type { Scope } from '../../shared/http/caller.ts'
-import { type Example, examples, storyBegins } from '../../shared/http/examples.ts'
-import { answers } from '../../shared/http/output.ts'
+import { descriptions } from '../../shared/http/openapi/descriptions.ts'
+import { type Example, examples, storyBegins } from '../../shared/http/openapi/examples.ts'
 import {
   gatewayMessage,
   insufficientTokens,
   invalidRequest,
   otherProblem,
-} from '../../shared/http/problem-schemas.ts'
+} from '../../shared/http/openapi/problem-schemas.ts'
 import { type Route, routes, routesOf } from '../../shared/http/routes.ts'
 import { type Answer, type LocalStack, signer, startLocalStack } from '../support/local-stack.ts'
 
@@ -55,7 +55,7 @@ describe('an example in the description', () => {
       const { body: bodySchema } = routes.find((route) => route.function === of)!
       // A request that is refused for its shape shows what not to send.
       if (body && status !== 400) expect(bodySchema!.safeParse(body).error).toBeUndefined()
-      const schema: z.ZodMiniType = status < 300 ? answers[of].answer : problemSchema(answer)
+      const schema: z.ZodMiniType = status < 300 ? descriptions[of].answer : problemSchema(answer)
       expect(schema.parse(answer)).toEqual(answer)
     },
   )

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
-import { count, meter, told } from './answer-schemas.ts'
-import { type ProblemCode, problemCodes } from './problem.ts'
+import { count, meter, told } from '../output.ts'
+import { type ProblemCode, problemCodes } from '../problem.ts'
 
 /*
  * What callers get in place of an answer, for the API's description as well.

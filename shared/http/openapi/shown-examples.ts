@@ -1,6 +1,6 @@
+import { type ProblemCode, problemCodes, problems } from '../problem.ts'
+import type { Route } from '../routes.ts'
 import { type Example, examples, problemExamples } from './examples.ts'
-import { type ProblemCode, problemCodes, problems } from './problem.ts'
-import type { Route } from './routes.ts'
 
 /** Where examples stand in the OpenAPI document, by their names: a request and its answer have the same one. */
 export type Shown = Record<string, unknown>

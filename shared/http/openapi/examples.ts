@@ -1,5 +1,5 @@
-import type { Documents } from '../domain/documents.ts'
-import { type Meter, meterOf } from '../domain/meter.ts'
+import type { Documents } from '../../domain/documents.ts'
+import { type Meter, meterOf } from '../../domain/meter.ts'
 import {
   type PlanId,
   planIds,
@@ -8,13 +8,13 @@ import {
   quotaOf,
   type Role,
   topUpOffer,
-} from '../domain/plan.ts'
-import type { PurchaseView } from '../domain/purchase.ts'
-import { topUpsMax } from '../domain/workspace.ts'
-import type { Scope } from './caller.ts'
-import { pathParameters } from './input.ts'
-import { type ProblemCode, type ProblemExtras, problem, problemCodes } from './problem.ts'
-import type { RoutedFunction } from './routes.ts'
+} from '../../domain/plan.ts'
+import type { PurchaseView } from '../../domain/purchase.ts'
+import { topUpsMax } from '../../domain/workspace.ts'
+import type { Scope } from '../caller.ts'
+import { pathParameters } from '../input.ts'
+import { type ProblemCode, type ProblemExtras, problem, problemCodes } from '../problem.ts'
+import type { RoutedFunction } from '../routes.ts'
 
 /**
  * One exchange, as the API's description shows it. Together they tell a story, each going on where the one before
