@@ -60,8 +60,3 @@ function supported(tag: string): string {
 export function fill(text: string, values: Record<string, string>): string {
   return text.replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place)
 }
-
-/** Plans are named by their id, which every catalog has: the answers carry no other name. */
-export function planName(id: string): string {
-  return id.charAt(0).toUpperCase() + id.slice(1)
-}

@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit'
-import { type Formats, fill, planName } from '../format.ts'
+import { type Formats, fill } from '../format.ts'
 import type { ActivityPage, Meter, Trouble } from '../service.ts'
 import type { Forecast } from './forecast.ts'
 import { barOf, levelOf, shareOf } from './gauge.ts'
@@ -66,7 +66,7 @@ function readingOf(view: PanelView & { meter: Meter }): TemplateResult {
   const resets = { date: formats.date(resetsAt), until: formats.until(resetsAt, now) }
   const words = levelText(meter, texts, formats)
   return html`
-    <div class="head"><h2 part="title">${texts.tokens}</h2><span class="plan" part="plan">${planName(meter.plan)}</span></div>
+    <div class="head"><h2 part="title">${texts.tokens}</h2><span class="plan" part="plan">${meter.planName}</span></div>
     <p class="figure" part="text"><bdi>${fill(texts.used, used)}</bdi></p>
     ${words ? html`<p class="level" part="level" data-level=${level}>${level === 'calm' ? nothing : icons[level]}<strong>${words}</strong></p>` : nothing}
     ${barOf(meter)}

@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit'
 import { isPaid } from '../../shared/domain/purchase.ts'
-import { fill, planName } from '../format.ts'
+import { fill } from '../format.ts'
 import type { ActivityPage } from '../service.ts'
 import type { UsageFormats } from './formats.ts'
 import type { UsageStrings } from './strings.ts'
@@ -76,7 +76,7 @@ function wordsOf(entry: Entry, texts: UsageStrings, { number, money }: UsageForm
         waits_for_reset: texts.planWaits,
         kept: texts.planKept,
       }[entry.effect]
-      return fill(words, { plan: planName(entry.plan), quota: number(entry.quota) })
+      return fill(words, { plan: entry.planName, quota: number(entry.quota) })
     }
     case 'reset':
       return fill(texts.reset, {
