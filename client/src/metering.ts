@@ -72,6 +72,7 @@ export class Call {
   readonly #waits: Waits
   readonly #prompt: Counter
   readonly #answers: boolean
+  readonly #unlisten: () => void
   #idle: ReturnType<typeof setTimeout> | undefined
   #paid: number | undefined
   #endedBy: EndedBy | undefined
@@ -91,8 +92,13 @@ export class Call {
     this.#prompt = prompt
     this.#answers = answers
     this.tally = new Tally(request)
-    const { estimate, hold } = { estimate: request.estimate ?? 0, hold: held.hold }
-    if (hold.tokens < estimate) this.cap = Math.max(1, hold.tokens - prompt.tokens)
+    const { estimate = 0, signal } = request
+    const { tokens } = held.hold
+    if (tokens < estimate) this.cap = Math.max(1, tokens - prompt.tokens)
+    // Whoever aborts need not ask once more to be heard.
+    const aborted = () => void this.end('abort')
+    signal?.addEventListener('abort', aborted, { once: true })
+    this.#unlisten = () => signal?.removeEventListener('abort', aborted)
   }
 
   static async start(
@@ -136,6 +142,7 @@ export class Call {
   end(endedBy: EndedBy): Promise<void> {
     clearTimeout(this.#idle)
     this.#idle = undefined
+    this.#unlisten()
     const wasCapped = endedBy === 'model' && this.cap !== undefined && this.tally.stop === 'length'
     const sum = this.tally.sum({
       prompt: () => this.#prompt.tokens,

@@ -149,7 +149,7 @@ function withinResponse<Body extends Omit<Response, 'stream'>>({ cap }: Call, bo
 }
 
 function refusesStreamOptions(error: unknown): boolean {
-  const { status, message } = error as { status?: number; message?: string }
+  const { status, message, param } = error as { status?: number; message?: string; param?: string }
   const isRefusal = status === 400 || status === 422
-  return isRefusal && /stream_options|include_usage/.test(message ?? '')
+  return isRefusal && /stream_options|include_usage/.test(`${message} ${param}`)
 }

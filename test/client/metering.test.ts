@@ -185,6 +185,18 @@ describe.each(formats)('a stream of $name', (format) => {
     expect(tokens.holds).toMatchObject([{ settled: [], released: 1 }])
   })
 
+  it('is paid for as soon as it is aborted, though nobody asks for more', async () => {
+    const tokens = tokensInMemory()
+    const abort = new AbortController()
+    const { reader, send, receipts } = await opened(tokens, { signal: abort.signal })
+    send(eight)
+    await reader.next()
+    abort.abort()
+    await seconds(0)
+    expect(settledOf(tokens)).toEqual([[promptTokens + 2]])
+    expect(receipts).toMatchObject([{ endedBy: 'abort' }])
+  })
+
   it('is aborted, and pays for what came', async () => {
     const tokens = tokensInMemory()
     const abort = new AbortController()
