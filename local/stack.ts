@@ -41,6 +41,8 @@ export interface StackOptions {
   servicesApart?: boolean
   /** What the functions log. */
   log?: (line: LogLine) => void
+  /** What synthesizes the app, where that need not be done anew. */
+  synthesize?: typeof synthesize
   /** Told what is being done while the stack starts. */
   progress?: (text: string) => void
 }
@@ -145,7 +147,7 @@ async function start(
     // The stand-in is up before the app is synthesized, so its address travels like any other prop.
     ...(stripe && { stripeApiBase: stripe.apiBase }),
   }
-  const synthesizing = synthesize(props, join(folder.path, 'cdk.out'))
+  const synthesizing = (options.synthesize ?? synthesize)(props, join(folder.path, 'cdk.out'))
   closers.push(() => synthesizing.catch(() => {}))
   const database = options.dynamoDb
     ? externalDynamoDb(options.dynamoDb)

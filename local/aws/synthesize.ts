@@ -40,9 +40,18 @@ export async function synthesize(props: LocalProps, outputFolder: string): Promi
     const { stderr } = cause as { stderr?: string }
     throw new Error(`The CDK app could not be synthesized:\n${stderr?.trim() || cause}`)
   }
+  return readSynthesized(outputFolder)
+}
+
+/** What the app came to that was synthesized there; `edit` gets each template's text first. */
+export function readSynthesized(
+  outputFolder: string,
+  edit = (template: string) => template,
+): Deployment {
   const templates = readdirSync(outputFolder)
     .filter((name) => name.endsWith('.template.json'))
-    .map((name) => JSON.parse(readFileSync(join(outputFolder, name), 'utf8')) as Template)
+    .map((name) => edit(readFileSync(join(outputFolder, name), 'utf8')))
+    .map((text) => JSON.parse(text) as Template)
     .filter(({ Resources }) => Object.values(Resources).some(({ Type }) => Type === apiType))
   if (templates.length !== 1) {
     throw new Error(

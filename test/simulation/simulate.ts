@@ -10,6 +10,8 @@ export interface Simulation {
   steps: number
   seed: number
   world?: WorldOptions
+  /** Lives through this one of the histories alone, counted from 1. */
+  only?: number
   /** Whether to look for the shortest history that fails; by default it is. */
   shorten?: boolean
   /** Called after each history. */
@@ -35,7 +37,7 @@ export interface Found {
 /** Lives through histories until one fails, and then looks for the shortest that does. */
 export async function simulate(simulation: Simulation): Promise<Report> {
   prepare()
-  const { histories, steps, seed, world = {}, shorten = true, onLived } = simulation
+  const { histories, steps, seed, only, world = {}, shorten = true, onLived } = simulation
   const tally: Tally = new Map()
   const report: Report = { histories: 0, steps: 0, calls: 0, turns: 0, tally }
   const everyHistory = fc.asyncProperty(historyOf(steps), async (history) => {
@@ -47,7 +49,8 @@ export async function simulate(simulation: Simulation): Promise<Report> {
     onLived?.(report.histories)
   })
   // Shortened here by leaving steps out, which finds shorter ones sooner than making each number smaller.
-  const details = await fc.check(everyHistory, { seed, numRuns: histories, endOnFailure: true })
+  const runs = only ? { path: String(only - 1), numRuns: 1 } : { numRuns: histories }
+  const details = await fc.check(everyHistory, { seed, ...runs, endOnFailure: true })
   const failed = details.counterexample?.[0]
   if (failed) {
     const message = String(details.errorInstance)

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startDynamoDb } from '../../local/aws/dynamodb.ts'
 
@@ -7,9 +10,15 @@ declare module 'vitest' {
   }
 }
 
-/** One engine in memory for the whole run; each test file has tables of its own in it. */
+/** One engine in memory for the whole run, in which each test file has tables of its own; and one synthesis. */
 export default async function setup(project: TestProject) {
   const engine = await startDynamoDb()
   project.provide('dynamoDbEndpoint', engine.endpoint)
-  return engine.stop
+  const folder = mkdtempSync(join(tmpdir(), 'synthesis-'))
+  // Workers inherit it: what is synthesized for one test file is kept there for the others.
+  process.env.SYNTHESIS_FOLDER = folder
+  return async () => {
+    await engine.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
 }

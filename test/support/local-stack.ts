@@ -4,6 +4,7 @@ import Stripe from 'stripe'
 import { isServicePersona, type TokenChanges } from '../../local/identity/issuer.ts'
 import { type Stack, type StackOptions, startStack } from '../../local/stack.ts'
 import type { StripeSecret } from '../../local/stripe/keys.ts'
+import { synthesisIn } from './synthesis.ts'
 
 /** The whole local system on a free port, in memory unless told otherwise, with what tests do to it. */
 export interface LocalStack extends Stack {
@@ -33,7 +34,9 @@ export interface Answer {
 }
 
 export async function startLocalStack(options: StackOptions = {}): Promise<LocalStack> {
-  const stack = await startStack(options)
+  // Set for a run of tests, and for nothing else.
+  const { SYNTHESIS_FOLDER: folder } = process.env
+  const stack = await startStack({ ...options, ...(folder && { synthesize: synthesisIn(folder) }) })
 
   const token = async (persona: string, changes?: TokenChanges) => {
     const identity = isServicePersona(persona) ? stack.servicesIdentity : stack.identity
