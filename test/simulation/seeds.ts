@@ -58,6 +58,29 @@ export const foundHistories: { was: string; seed: number; history: History }[] =
     ],
   },
   {
+    was: 'a payment tried again for as long as its purchase, which is on the list itself, waits for holds',
+    seed: 20261125,
+    history: [
+      { ...calm({ do: 'buy', at: 0, steps: 1 }), luck: 3 },
+      { ...calm({ do: 'buyer', purchase: 0, action: 'pay' }), luck: 4 },
+      { ...calm({ do: 'deliver', event: 0, again: false }), luck: 5 },
+      { ...calm({ do: 'consume', at: 0, tokens: 900_000_000, drain: true }), luck: 6 },
+      { ...calm({ do: 'grant', at: 0, tokens: 2_000_000 }), luck: 7 },
+      { ...calm({ do: 'hold', at: 0, tokens: 2_000_000, ttlSeconds: 900 }), luck: 8 },
+      { ...calm({ do: 'release hold', hold: 0 }), luck: 13 },
+      {
+        ...calm({ do: 'bank', purchase: 487, action: 'refund', tenths: 100, kind: 'plain' }),
+        luck: 3636825452,
+      },
+      {
+        ...calm({ do: 'hold', at: 0, tokens: 1_758_577, ttlSeconds: 1, leastTenths: 3 }, 259_200),
+        luck: 1695867432,
+        slow: true,
+      },
+      { ...calm({ do: 'reconcile', minutesLate: 0 }), luck: 522204869, faultRate: 0.3 },
+    ],
+  },
+  {
     was: 'a hold returned twice in one movement: a mistake of the engine in memory, whose listing began anew',
     seed: 20261124,
     history: [

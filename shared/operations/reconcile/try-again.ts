@@ -58,8 +58,10 @@ async function tryOnce(run: Run, retry: Retry, outage: OutageWatch): Promise<voi
   try {
     const outcome = await patiently(again)
     outage.worked()
-    // What holds keep back is there as soon as they end: nothing failed, so it need not wait ever longer.
-    if (outcome === 'pending') await postponeRetry(store, retry, isoAfter(now, firstRetryAfterMs))
+    // What holds keep back is there as soon as they end: nothing failed, so it need not wait ever longer. A payment
+    // is done once its purchase is known, which is on the list itself for as long as it has tokens pending.
+    const waits = outcome === 'pending' && 'purchase' in retry
+    if (waits) await postponeRetry(store, retry, isoAfter(now, firstRetryAfterMs))
     else await removeRetry(store, retry)
   } catch (error) {
     report.failed++
