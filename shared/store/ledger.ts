@@ -1,5 +1,6 @@
 import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
 import type { LedgerEntry, Recordable, ResetEntry } from '../domain/entry.ts'
+import { startOf } from '../domain/period.ts'
 import type { Purchase } from '../domain/purchase.ts'
 import { answered, type Store } from './dynamodb.ts'
 import { schema } from './schema.ts'
@@ -34,7 +35,7 @@ export function entryPut(store: Store, entry: Recordable) {
   const shelf =
     days === undefined
       ? { [schema.ledger.byTimeIndex.sortKey]: entry.at }
-      : { [schema.ledger.timeToLive]: expiryOf(entry.at, days) }
+      : { [schema.ledger.timeToLive]: expiryOf(entry, days) }
   return {
     TableName: store.ledgerTable,
     Item: { ...entry, ...shelf },
@@ -131,6 +132,8 @@ export async function listByTime(
   }
 }
 
-function expiryOf(at: string, days: number): number {
-  return Math.floor(Date.parse(at) / 1000) + days * 86_400
+/** A movement may be late for the month it was asked in, and then counts in the next: it is kept from there. */
+function expiryOf({ at, period }: Recordable, days: number): number {
+  const from = Math.max(Date.parse(at), startOf(period).getTime())
+  return Math.floor(from / 1000) + days * 86_400
 }

@@ -684,9 +684,14 @@ describe('as many expired holds as a workspace may have', () => {
   it('come back once to twelve who find them at the same moment', async () => {
     const id = await workspace()
     await openedAtOnce(id, 300, 300)
-    const racers = await Promise.all(
-      Array.from({ length: 12 }, (_, racer) => consume(id, `u${racer}`, 5_000, later(61))),
-    )
+    // Whoever is told that it is busy, as on a machine that is, asks again under its key.
+    const race = async (racer: number) => {
+      for (let asked = 1; ; asked++) {
+        const outcome = await consume(id, `u${racer}`, 5_000, later(61))
+        if (!('refused' in outcome) || outcome.refused !== 'busy' || asked === 5) return outcome
+      }
+    }
+    const racers = await Promise.all(Array.from({ length: 12 }, (_, racer) => race(racer)))
     expect(racers.filter((outcome) => 'entry' in outcome)).toHaveLength(12)
     expect(await readWorkspace(store, id)).toMatchObject({ balance: 40_000, held: 0, holds: 0 })
     await expectBooksToBalance(store, id)

@@ -81,6 +81,21 @@ export const foundHistories: { was: string; seed: number; history: History }[] =
     ],
   },
   {
+    was: 'a hold that was late for the month it was asked in, forgotten before the end of the one it counts in',
+    seed: 20261125,
+    history: [
+      { ...calm({ do: 'hold', at: 0, tokens: 1, ttlSeconds: 30 }), luck: 16, turns: 0 },
+      { ...calm({ do: 'wait for the month to end', secondsBefore: -5 }), turns: 0 },
+      {
+        ...calm({ do: 'hold', at: 0, tokens: 9_000_000, ttlSeconds: 60 }),
+        luck: 2370868306,
+        turns: 0,
+      },
+      { ...calm({ do: 'release hold', hold: 999 }), luck: 1388518220 },
+      calm({ do: 'wait for the month to end', secondsBefore: 1 }),
+    ],
+  },
+  {
     was: 'a hold returned twice in one movement: a mistake of the engine in memory, whose listing began anew',
     seed: 20261124,
     history: [
