@@ -3,7 +3,13 @@ import { basename, dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { catalog } from '../shared/catalog.ts'
+import { entryId } from '../shared/domain/entry.ts'
+import { grouped } from '../shared/domain/grouped.ts'
 import { problem, problemCodes } from '../shared/http/problem.ts'
+import { routes } from '../shared/http/routes.ts'
+import { signalNames } from '../shared/signals.ts'
+import { englishStrings } from '../web/meter/strings.ts'
+import { englishUsageStrings } from '../web/usage/strings.ts'
 
 /*
  * The floors of the house, and what else a reader may rely on without looking: rules of the code base that no
@@ -255,6 +261,23 @@ describe('every file is used', () => {
   })
 })
 
+describe('a text of the page', () => {
+  const code = typescriptIn('web')
+    .filter((file) => !file.endsWith('strings.ts'))
+    .map(read)
+    .join('\n')
+
+  it.each([
+    ['the meter', englishStrings],
+    ['the usage page', englishUsageStrings],
+  ])('is shown, each of those of %s', (_, strings) => {
+    // What helps with an outcome is found by the outcome's own name.
+    const isShown = (name: string) =>
+      [name, name.replace(/Help$/, '')].some((each) => new RegExp(`\\b${each}\\b`).test(code))
+    expect(Object.keys(strings).filter((name) => !isShown(name))).toEqual([])
+  })
+})
+
 describe('the catalog', () => {
   it('is the only file of the service that carries its figures', () => {
     const { plans, topUp } = catalog
@@ -271,10 +294,111 @@ describe('the catalog', () => {
   })
 })
 
+/** What is written for people. */
+const pages = [
+  ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'client/README.md'],
+  ...filesIn('docs').filter((file) => file.endsWith('.md')),
+]
+
+describe('a page', () => {
+  /** Made when it is needed, so that it need not be there. */
+  const made = read('.gitignore').trim().split('\n')
+  const kept = [...filesIn(...everywhere, 'docs', '.ci'), ...readdirSync(root)]
+
+  it.each(pages)('%s links to what is there', (page) => {
+    const dead = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)]
+      .map(([, link]) => link!)
+      .filter((link) => !/^(https?|mailto):/.test(link))
+      .filter((link) => {
+        const [path, heading] = link.split('#') as [string, string?]
+        const target = path === '' ? page : normalize(join(dirname(page), path))
+        if (!existsSync(join(root, target))) return true
+        return heading !== undefined && !headingsOf(target).includes(heading)
+      })
+    expect(dead).toEqual([])
+  })
+
+  it.each(pages)('%s names no file or folder that is not there', (page) => {
+    const folders = [...everywhere, 'docs', '.ci'].join('|').replace('.', '\\.')
+    const path = new RegExp(`(?<![\\w./…@-])(?:${folders})/[\\w./*-]*`, 'g')
+    const file = /^[\w-]+(\.test)?\.ts$/
+    const code = [...read(page).matchAll(/```[\s\S]*?```|`[^`\n]+`/g)].map(([each]) => each)
+    const paths = code.flatMap((each) => each.match(path) ?? [])
+    const names = code.map((each) => each.slice(1, -1)).filter((each) => file.test(each))
+    const isThere = (named: string) => {
+      const like = named
+        .replace(/[/.:]+$/, '')
+        .replaceAll('.', '\\.')
+        .replaceAll('*', '[^/]*')
+      return kept.some((file) => new RegExp(`^${like}(?:/|$)`).test(file))
+    }
+    const missing = paths.filter(
+      (each) => !isThere(each) && !made.some((of) => each.startsWith(of.slice(0, -1))),
+    )
+    const unknown = names.filter((each) => !kept.some((file) => basename(file) === each))
+    expect([...missing, ...unknown]).toEqual([])
+  })
+
+  it.each(pages)('%s names no command that is not there', (page) => {
+    const { scripts } = JSON.parse(read('package.json'))
+    const named = [...read(page).matchAll(/\bnpm run ([\w:-]+)/g)].map(([, name]) => name!)
+    expect(named.filter((name) => !(name in scripts))).toEqual([])
+  })
+})
+
+/** As GitHub makes them, for links into a page. */
+function headingsOf(page: string): string[] {
+  return [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+describe('what is told twice, so that nobody has to look, is told alike', () => {
+  const readme = read('README.md')
+
+  it('README.md has a row for every plan, with its quota', () => {
+    for (const { name, monthlyQuota } of Object.values(catalog.plans)) {
+      const quota = monthlyQuota === 'per_workspace' ? 'set per workspace' : grouped(monthlyQuota)
+      expect(readme.includes(`\n| ${name} | ${quota} | `), name).toBe(true)
+    }
+  })
+
+  it('README.md has a row for every route, and for no other', () => {
+    const rows = [...readme.matchAll(/^\| `((?:GET|POST|PUT|DELETE) [^`]+)` \|/gm)]
+    const told = rows.map(([, route]) => route!.replace('…', '/v1/workspaces/{workspaceId}'))
+    expect(told.sort()).toEqual(routes.map(({ method, path }) => `${method} ${path}`).sort())
+  })
+
+  it('docs/deploy.md says of every signal what to do', () => {
+    const rows = read('docs/deploy.md')
+      .match(/^\| `.*/gm)
+      ?.map((row) => row.split(' | ')[0]!)
+    for (const signal of signalNames) expect(rows?.join(), signal).toContain(`\`${signal}\``)
+  })
+
+  it('docs/data-model.md has a row for every kind of entry', () => {
+    const page = read('docs/data-model.md')
+    for (const make of Object.values(entryId)) {
+      const [kind] = make('' as never, 0).split('#')
+      expect(page.includes(`\n| \`${kind}#`), kind).toBe(true)
+    }
+  })
+
+  it('CONTRIBUTING.md shows code as it stands', () => {
+    const rows = [...read('CONTRIBUTING.md').matchAll(/^\|.*\| `(.+)` \| `([\w/.-]+)` \|$/gm)]
+    expect(rows.length).toBeGreaterThan(10)
+    for (const [, code, file] of rows) expect(read(file!).includes(code!), code).toBe(true)
+  })
+})
+
 describe('a text of this project', () => {
   const texts = [
     ...filesIn(...everywhere, 'docs', '.ci'),
-    ...['README.md', 'package.json', 'cdk.json', 'tsconfig.json', 'biome.json', 'vitest.config.ts'],
+    ...pages,
+    ...['package.json', 'cdk.json', 'tsconfig.json', 'biome.json', 'vitest.config.ts'],
   ].filter((file) => /\.(ts|md|json|css|html|sh|run)$|\/run$/.test(file))
 
   it('names no place on the machine it was written on', () => {
