@@ -132,8 +132,9 @@ export async function listByTime(
   }
 }
 
-/** A movement may be late for the month it was asked in, and then counts in the next: it is kept from there. */
-function expiryOf({ at, period }: Recordable, days: number): number {
-  const from = Math.max(Date.parse(at), startOf(period).getTime())
+/** A hold may be opened late for the month it was asked in; it counts in the next, and is kept from there. */
+function expiryOf({ type, at, period }: Recordable, days: number): number {
+  const asked = Date.parse(at)
+  const from = type === 'open' ? Math.max(asked, startOf(period).getTime()) : asked
   return Math.floor(from / 1000) + days * 86_400
 }
