@@ -47,7 +47,7 @@ export function tokensMiddleware(
       ...params,
       maxOutputTokens: Math.min(cap, maxOutputTokens ?? cap),
     }
-    return { call, capped, signal }
+    return { call, capped }
   }
 
   return {
@@ -64,14 +64,10 @@ export function tokensMiddleware(
     },
 
     async wrapStream({ doStream, params, model }) {
-      const { call, capped, signal } = await start({ params, model })
-      try {
-        const { stream, ...rest } = await (capped ? model.doStream(capped) : doStream())
-        return { ...rest, stream: meteredParts(call, stream, signal) }
-      } catch (error) {
-        await call.end('error')
-        throw error
-      }
+      const { call, capped } = await start({ params, model })
+      const ask = () => (capped ? model.doStream(capped) : doStream())
+      const { stream, ...rest } = await call.opened(ask)
+      return { ...rest, stream: meteredParts(call, stream) }
     },
   }
 }
@@ -123,10 +119,8 @@ export function imageTokensMiddleware(
 }
 
 /** The same parts; the stream ends once it is paid for, so that nothing is left to do when its reader is done. */
-function meteredParts(call: Call, stream: Streamed, signal: AbortSignal | undefined): Streamed {
+function meteredParts(call: Call, stream: Streamed): Streamed {
   const reader = stream.getReader()
-  const end = (endedBy: 'model' | 'error' | 'reader') =>
-    call.end(signal?.aborted ? 'abort' : endedBy)
   call.answered()
   return new ReadableStream<Part>(
     {
@@ -137,13 +131,13 @@ function meteredParts(call: Call, stream: Streamed, signal: AbortSignal | undefi
           result = await reader.read()
         } catch (error) {
           call.answered()
-          await end('error')
+          await call.endStream('error')
           controller.error(error)
           return
         }
         call.answered()
         if (result.done) {
-          await end('model')
+          await call.endStream('model')
           controller.close()
           return
         }
@@ -152,7 +146,7 @@ function meteredParts(call: Call, stream: Streamed, signal: AbortSignal | undefi
       },
       async cancel(reason) {
         const left = reader.cancel(reason)
-        await end('reader')
+        await call.endStream('reader')
         await left
       },
     },

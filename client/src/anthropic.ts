@@ -24,14 +24,9 @@ export async function streamMessage(
 ): Promise<MeteredStream<Anthropic.RawMessageStreamEvent>> {
   const { signal } = request
   const call = await start(client, request, body)
-  try {
-    const asked = { ...within(call, body), stream: true } as const
-    const stream = await anthropic.messages.create(asked, { signal })
-    return metered(call, stream, { read: readingEvents(), signal })
-  } catch (error) {
-    await call.end('error')
-    throw error
-  }
+  const asked = { ...within(call, body), stream: true } as const
+  const stream = await call.opened(() => anthropic.messages.create(asked, { signal }))
+  return metered(call, stream, readingEvents(), signal)
 }
 
 /** A message in one piece. */

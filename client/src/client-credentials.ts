@@ -1,4 +1,5 @@
 import { TokensError } from './errors.ts'
+import { jsonObject } from './transport.ts'
 
 export interface ClientCredentials {
   /** The issuer's token endpoint: `token_endpoint` in its discovery document. */
@@ -81,7 +82,7 @@ async function fetchToken(credentials: ClientCredentials, host: string): Promise
     // What is thrown here may show the request, and so is not handed on.
     throw new TokensError(`the token endpoint at ${host} did not answer${reasonOf(error)}`)
   }
-  const { access_token: value, expires_in: seconds, error } = objectIn(text)
+  const { access_token: value, expires_in: seconds, error } = jsonObject(text)
   if (status !== 200) {
     const code = errorCodes.includes(error) ? ` ${error}` : ''
     throw new TokensError(`the token endpoint at ${host} answered ${status}${code}`, { status })
@@ -143,12 +144,4 @@ function hostOf(tokenUrl: string): string {
   if (url.username || url.password)
     throw new TypeError('tokenUrl must be without a user or password')
   return url.host
-}
-
-function objectIn(text: string): Record<string, unknown> {
-  try {
-    return Object(JSON.parse(text))
-  } catch {
-    return {}
-  }
 }

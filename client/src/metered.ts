@@ -1,14 +1,6 @@
 import type { Call, EndedBy } from './metering.ts'
 import type { Tally } from './tally.ts'
 
-/** How a stream's own end is told from one that only looks like it. */
-export interface Metered<Piece> {
-  read: (piece: Piece, tally: Tally) => void
-  signal?: AbortSignal
-  /** Leaves the model, when the reader does. */
-  leave?: () => void
-}
-
 /** An answer that is paid for as it is read. */
 export interface MeteredStream<Piece> extends AsyncIterableIterator<Piece, void, undefined> {
   /** Why it ended; undefined until it has. */
@@ -25,7 +17,8 @@ export interface MeteredStream<Piece> extends AsyncIterableIterator<Piece, void,
 export function metered<Piece>(
   call: Call,
   stream: AsyncIterable<Piece> & { controller?: AbortController },
-  { read, signal }: Metered<Piece>,
+  read: (piece: Piece, tally: Tally) => void,
+  signal: AbortSignal | undefined,
 ): MeteredStream<Piece> {
   const controller = stream.controller ?? new AbortController()
   let source: AsyncIterator<Piece> | undefined
@@ -34,7 +27,7 @@ export function metered<Piece>(
 
   const finish = async (endedBy: EndedBy) => {
     over = true
-    await call.end(signal?.aborted ? 'abort' : endedBy)
+    await call.endStream(endedBy)
   }
   const iterator: MeteredStream<Piece> = {
     get endedBy() {
@@ -104,13 +97,7 @@ export async function meteredAnswer<Answer>(
   ask: () => PromiseLike<Answer>,
   read: (answer: Answer, tally: Tally) => void,
 ): Promise<Answer> {
-  let answer: Answer
-  try {
-    answer = await ask()
-  } catch (error) {
-    await call.end('error')
-    throw error
-  }
+  const answer = await call.opened(ask)
   call.answered()
   call.read(read, answer)
   await call.end('model')

@@ -119,6 +119,16 @@ export class Call {
     return this.#endedBy
   }
 
+  /** What the model answers, or its own error once everything has gone back. */
+  async opened<Answer>(ask: () => PromiseLike<Answer>): Promise<Answer> {
+    try {
+      return await ask()
+    } catch (error) {
+      await this.end('error')
+      throw error
+    }
+  }
+
   /** Reads something of the answer. What is odd about it harms nobody. */
   read<Piece>(reader: (piece: Piece, tally: Tally) => void, piece: Piece): void {
     try {
@@ -136,6 +146,11 @@ export class Call {
     this.#waits.readers--
     this.#waits.lastAt = performance.now()
     if (this.#idle === undefined && !this.#held.closed) this.#watch(this.#held.ttlMs / 2)
+  }
+
+  /** `end` of a stream: however one that was aborted ends, that is why. */
+  endStream(endedBy: EndedBy): Promise<void> {
+    return this.end(this.#request.signal?.aborted ? 'abort' : endedBy)
   }
 
   /** Pays for what came. It never throws, and waits for the service for a moment at most. */

@@ -1,5 +1,4 @@
 import type OpenAI from 'openai'
-import type { Counting } from './count-tokens.ts'
 import { type MeteredStream, metered, meteredAnswer } from './metered.ts'
 import { Call, type MeteredCall, type MeteringClient } from './metering.ts'
 import { readCompletion, readResponse, readResponseEvent } from './openai-answers.ts'
@@ -30,12 +29,13 @@ export async function streamCompletion(
   const ask = (options: Pick<Chat, 'stream_options'>) =>
     openai.chat.completions.create({ ...capped, ...options, stream: true }, { signal })
   const asked = { include_usage: true, ...body.stream_options }
-  return streaming(call, readCompletion, signal, () =>
+  const stream = await call.opened(() =>
     ask({ stream_options: asked }).catch((error) => {
       if (!refusesStreamOptions(error)) throw error
       return ask({ stream_options: undefined })
     }),
   )
+  return metered(call, stream, readCompletion, signal)
 }
 
 /** A chat completion in one piece. */
@@ -62,9 +62,8 @@ export async function streamResponse(
   const { signal } = request
   const call = await start(client, request, body)
   const asked = { ...withinResponse(call, body), stream: true } as const
-  return streaming(call, readResponseEvent, signal, () =>
-    openai.responses.create(asked, { signal }),
-  )
+  const stream = await call.opened(() => openai.responses.create(asked, { signal }))
+  return metered(call, stream, readResponseEvent, signal)
 }
 
 /** An answer of the Responses API in one piece. */
@@ -102,7 +101,7 @@ export async function createEmbeddings(
 
 function start(
   client: MeteringClient,
-  request: MeteredCall & Counting,
+  request: MeteredCall,
   body: Omit<Chat, 'stream'> | Omit<Response, 'stream'>,
 ): Promise<Call> {
   const prompt =
@@ -112,22 +111,6 @@ function start(
   const outputMax =
     'messages' in body ? (body.max_completion_tokens ?? body.max_tokens) : body.max_output_tokens
   return Call.start(client, { model: body.model, ...request }, { prompt, outputMax })
-}
-
-async function streaming<Piece>(
-  call: Call,
-  read: Parameters<typeof metered<Piece>>[2]['read'],
-  signal: AbortSignal | undefined,
-  ask: () => PromiseLike<AsyncIterable<Piece> & { controller?: AbortController }>,
-): Promise<MeteredStream<Piece>> {
-  let stream: AsyncIterable<Piece>
-  try {
-    stream = await ask()
-  } catch (error) {
-    await call.end('error')
-    throw error
-  }
-  return metered(call, stream, { read, signal })
 }
 
 /** Only OpenAI itself insists on the newer name; most that speak its interface know only the older one. */

@@ -47,21 +47,21 @@ export class Tally {
 
   /** With `once`, however many pieces of it come. */
   media(kind: MediaKind, once?: string): void {
-    if (once !== undefined) {
-      if (this.#once.has(once)) return
-      this.#once.add(once)
-    }
+    if (once !== undefined && !this.#isFirst(once)) return
     this.#output.media(kind)
     this.#outdated = true
   }
 
   /** A tool is called by this name; false where that was told before. */
   called(id: unknown, name: unknown): boolean {
-    const once = `call ${String(id)}`
-    if (this.#once.has(once)) return false
-    this.#once.add(once)
-    this.text(name)
-    return true
+    const first = this.#isFirst(`call ${String(id)}`)
+    if (first) this.text(name)
+    return first
+  }
+
+  #isFirst(what: string): boolean {
+    const { size } = this.#once
+    return this.#once.add(what).size > size
   }
 
   /** `early`: said before the answer began, with an output that only stands for the one to come. */

@@ -263,7 +263,8 @@ function pathOf(
   return `${filled}?${new URLSearchParams(Object.fromEntries(asked.map(([name, value]) => [name, String(value)])))}`
 }
 
-function jsonObject(text: string): Record<string, unknown> {
+/** Of what is no JSON object, one without anything in it. */
+export function jsonObject(text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
