@@ -15,7 +15,7 @@ export async function readPurchase(
   workspaceId: string,
   purchaseId: string,
 ): Promise<Purchase | undefined> {
-  const item = await readItem(store, { workspaceId, entryId: entryId.purchase(purchaseId) })
+  const item = await readItem(store, keyOf({ workspaceId, purchaseId }))
   return item as Purchase | undefined
 }
 
@@ -66,7 +66,7 @@ export function replacePurchase(store: Store, change: PurchaseChange): Promise<b
  */
 export function claimCheck(
   store: Store,
-  { workspaceId, purchaseId }: PurchaseRef,
+  purchase: PurchaseRef,
   now: Date,
   before: Date,
 ): Promise<boolean> {
@@ -74,7 +74,7 @@ export function claimCheck(
     store.client.send(
       new UpdateCommand({
         TableName: store.ledgerTable,
-        Key: { workspaceId, entryId: entryId.purchase(purchaseId) },
+        Key: keyOf(purchase),
         UpdateExpression: 'SET checkedAt = :now',
         ConditionExpression: 'attribute_not_exists(checkedAt) OR checkedAt <= :before',
         ExpressionAttributeValues: { ':now': now.toISOString(), ':before': before.toISOString() },
@@ -89,14 +89,14 @@ export function claimCheck(
  */
 export function noteSeen(
   store: Store,
-  { workspaceId, purchaseId }: PurchaseRef,
+  purchase: PurchaseRef,
   { upTo, eventId }: { upTo: number; eventId?: string },
 ): Promise<boolean> {
   return applied(
     store.client.send(
       new UpdateCommand({
         TableName: store.ledgerTable,
-        Key: { workspaceId, entryId: entryId.purchase(purchaseId) },
+        Key: keyOf(purchase),
         UpdateExpression: `SET seenUpTo = :upTo${eventId ? ', seenEvent = :eventId' : ''}`,
         ConditionExpression: `seenUpTo < :upTo OR ${notSeenYet}`,
         ExpressionAttributeValues: { ':upTo': upTo, ...(eventId && { ':eventId': eventId }) },
@@ -108,8 +108,12 @@ export function noteSeen(
 function purchaseItem(purchase: Purchase) {
   return {
     ...purchase,
+    ...keyOf(purchase),
     type: 'purchase',
-    entryId: entryId.purchase(purchase.purchaseId),
     [schema.ledger.byTimeIndex.sortKey]: purchase.createdAt,
   }
+}
+
+function keyOf({ workspaceId, purchaseId }: PurchaseRef) {
+  return { workspaceId, entryId: entryId.purchase(purchaseId) }
 }
