@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { securityHeaders } from '../web/site.ts'
+import { html } from './html.ts'
 
 /** Undefined for a path that is not the page's. */
 export type ApiPage = (request: Request) => Promise<Response | undefined>
@@ -11,7 +12,7 @@ export type ApiPage = (request: Request) => Promise<Response | undefined>
  */
 export function openApiPage(personas: readonly string[]): ApiPage {
   const files: Record<string, () => Promise<string> | string> = {
-    '/local/api': () => page(personas),
+    '/local/api': () => page(personas).text,
     '/local/api/page.css': () => style,
     '/local/api/page.js': () => script,
     '/local/api/swagger-ui.css': () => viewerFile('swagger-ui.css'),
@@ -35,7 +36,7 @@ function viewerFile(name: string): Promise<string> {
   return readFile(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)), 'utf8')
 }
 
-const page = (personas: readonly string[]) => `<!doctype html>
+const page = (personas: readonly string[]) => html`<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
@@ -53,7 +54,7 @@ const page = (personas: readonly string[]) => `<!doctype html>
       <label for="persona">Call as</label>
       <select id="persona" autocomplete="off">
         <option value="">nobody</option>
-        ${personas.map((each) => `<option>${each}</option>`).join('')}
+        ${personas.map((each) => html`<option>${each}</option>`)}
       </select>
       <span id="said" role="status"></span>
     </form>

@@ -37,10 +37,14 @@ const routes: readonly [method: string, path: string, handler: Handler][] = [
   ['GET', '/v1/checkout/sessions', listSessions],
   ['GET', '/v1/checkout/sessions/*', retrieveSession],
   ['POST', '/v1/checkout/sessions/*/expire', expireSession],
-  ['GET', '/v1/payment_intents/*', retrievePaymentIntent],
-  ['GET', '/v1/charges/*', retrieveCharge],
-  ['GET', '/v1/invoices/*', retrieveInvoice],
-  ['GET', '/v1/customers/*', retrieveCustomer],
+  [
+    'GET',
+    '/v1/payment_intents/*',
+    retriever('payment_intent', 'intent', ({ paymentIntents }) => paymentIntents),
+  ],
+  ['GET', '/v1/charges/*', retriever('charge', 'charge', ({ charges }) => charges)],
+  ['GET', '/v1/invoices/*', retriever('invoice', 'invoice', ({ invoices }) => invoices)],
+  ['GET', '/v1/customers/*', retriever('customer', 'id', ({ customers }) => customers)],
   ['GET', '/v1/refunds', listRefunds],
   ['GET', '/v1/disputes', listDisputes],
   ['GET', '/v1/events', listEvents],
@@ -101,32 +105,18 @@ function expireSession(account: Account, parameters: Parameters, id: string): ob
   return session
 }
 
-function retrievePaymentIntent(account: Account, parameters: Parameters, id: string): object {
-  parameters.only('expand')
-  const intent = account.paymentIntents.get(id)
-  if (!intent) throw resourceMissing(404, 'payment_intent', id, 'intent')
-  return intent
-}
-
-function retrieveCharge(account: Account, parameters: Parameters, id: string): object {
-  parameters.only('expand')
-  const charge = account.charges.get(id)
-  if (!charge) throw resourceMissing(404, 'charge', id, 'charge')
-  return charge
-}
-
-function retrieveInvoice(account: Account, parameters: Parameters, id: string): object {
-  parameters.only('expand')
-  const invoice = account.invoices.get(id)
-  if (!invoice) throw resourceMissing(404, 'invoice', id, 'invoice')
-  return invoice
-}
-
-function retrieveCustomer(account: Account, parameters: Parameters, id: string): object {
-  parameters.only('expand')
-  const customer = account.customers.get(id)
-  if (!customer) throw resourceMissing(404, 'customer', id, 'id')
-  return customer
+/** Answers with one object of a kind as it is; `param` names its place in the path, as Stripe's error does. */
+function retriever(
+  kind: string,
+  param: string,
+  all: (account: Account) => ReadonlyMap<string, object>,
+) {
+  return (account: Account, parameters: Parameters, id: string): object => {
+    parameters.only('expand')
+    const found = all(account).get(id)
+    if (!found) throw resourceMissing(404, kind, id, param)
+    return found
+  }
 }
 
 function listRefunds(account: Account, parameters: Parameters): object {
