@@ -13,7 +13,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/support/dynamodb.ts'],
+    globalSetup: ['test/support/global-setup.ts'],
     // Each worker is a process of its own: the machines this must run on have two cores.
     maxWorkers: 2,
     testTimeout: 30_000,

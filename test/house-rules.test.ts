@@ -238,7 +238,7 @@ describe('every file is used', () => {
 
   it('from an entry that exists', () => {
     expect(entries).toEqual(
-      expect.arrayContaining(['local/main.ts', 'infra/app.ts', 'test/support/dynamodb.ts']),
+      expect.arrayContaining(['local/main.ts', 'infra/app.ts', 'test/support/global-setup.ts']),
     )
     for (const entry of entries) expect(existsSync(join(root, entry)), entry).toBe(true)
   })
